@@ -1,0 +1,303 @@
+// Package bpf attaches the accounting programs to the running kernel and drains what they counted. It is the only package that
+// talks to BPF.
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// Options size the kernel side. The zero value of a field takes its default.
+type Options struct {
+	Slots    int    // accounts a CPU holds between two drains before it spills; rounded up to a power of two; default 1024
+	Spill    int    // accounts that all CPUs together can spill between two drains; default 8192
+	Followed int    // processes that can be followed at a time; default 65536; only with Follow
+	CgroupV1 bool   // cgroup ids are those of the v1 hierarchy that holds the cpu controller, not those of v2
+	Follow   bool   // attach the fork and exit programs that FollowChildrenOf and Follow need
+	BTF      string // where the kernel's type information must be; default /sys/kernel/btf/vmlinux
+}
+
+// Account names who used the CPU: a process, refined by its cgroup.
+type Account struct {
+	TGID   uint32
+	Start  time.Duration // of its first thread, since boot, suspend included; 0: not known (see Usage)
+	Cgroup uint64        // kernfs id
+}
+
+// Usage is what one account used on one CPU between two drains. An account may appear more than once.
+// Start is 0 for a thread that outlived its leader's release: it belongs to the account of the same TGID.
+type Usage struct {
+	Account
+	CPU      int
+	Time     time.Duration // CPU time; user and kernel mode
+	Switches uint64
+	Execs    uint32 // grows with each exec: of two usages of one account, the higher one has the newer Comm
+	Comm     string // bytes as the process chose them: not for a terminal as they are
+	UID      uint32 // real user id
+	PPID     uint32 // parent's TGID; 0: not known
+	Kernel   bool   // a kernel thread
+	Root     uint32 // what it was followed for (see Follow); 0: not followed
+}
+
+// Losses counts what the programs could not record, since Open.
+type Losses struct {
+	Missed           uint64        // switch-outs without their switch-in: the slice is dropped, nobody is charged
+	Overflow         time.Duration // CPU time with no room in any table
+	OverflowSwitches uint64        // the slices of that time
+	Spilled          uint64        // accounts that went to the spill map: nothing is lost, it only costs more
+	Unfollowed       uint64        // processes that the follow map had no room for
+	Recursion        uint64        // runs that the kernel skipped because the program was already running on that CPU
+}
+
+// Collector holds the attached programs. Its methods are for one goroutine.
+type Collector struct {
+	coll     *ebpf.Collection
+	links    []link.Link
+	cpus     []cpuTable
+	overflow []time.Duration // by CPU, in the last window
+	unmap    [][]byte
+	drains   uint32
+	follow   *follower // nil without Options.Follow
+	losses   Losses
+	comms    commCache
+	spill    spillBuffers
+	edgeCtx  [2]uint64
+}
+
+// Open loads and attaches the programs. What ran before it returns is not counted.
+// Errors: *UnavailableError when the kernel or the privileges do not allow it.
+func Open(o Options) (*Collector, error) {
+	if err := checkBTF(o.BTF); err != nil {
+		return nil, err
+	}
+	ncpu, err := PossibleCPUs()
+	if err != nil {
+		return nil, err
+	}
+	spec, slots, err := sized(o, ncpu)
+	if err != nil {
+		return nil, err
+	}
+	if err := allowMemlock(); err != nil {
+		return nil, err
+	}
+	coll, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, explain("load the programs", err)
+	}
+	c := &Collector{coll: coll}
+	if o.Follow {
+		c.follow = &follower{m: coll.Maps[eco2MapFollowed]}
+	}
+	if err := c.start(ncpu, slots); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// sized sets knobs and table sizes in the compiled objects.
+func sized(o Options, ncpu int) (*ebpf.CollectionSpec, int, error) {
+	spec, err := loadEco2()
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the embedded programs: %w", err)
+	}
+	slots := 1
+	for slots < orDefault(o.Slots, 1024) {
+		slots <<= 1
+	}
+	spec.Maps[eco2MapCpus].MaxEntries = uint32(ncpu)
+	spec.Maps[eco2MapCpus].ValueSize = uint32(tableSize(slots))
+	spill := uint32(orDefault(o.Spill, 8192))
+	spec.Maps[eco2MapSpillEven].MaxEntries = spill
+	spec.Maps[eco2MapSpillOdd].MaxEntries = spill
+	if o.Follow {
+		spec.Maps[eco2MapFollowed].MaxEntries = uint32(orDefault(o.Followed, 65536))
+	} else {
+		delete(spec.Programs, eco2ProgSchedProcessFork)
+		delete(spec.Programs, eco2ProgSchedProcessExit)
+	}
+	knobs := map[string]any{
+		eco2VarSlotMask: uint32(slots - 1), eco2VarCgroupV1: o.CgroupV1, eco2VarFollow: o.Follow,
+	}
+	for name, v := range knobs {
+		if err := spec.Variables[name].Set(v); err != nil {
+			return nil, 0, fmt.Errorf("set knob %s: %w", name, err)
+		}
+	}
+	return spec, slots, nil
+}
+
+func orDefault(v, def int) int {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+// start maps the tables, attaches the programs and puts every CPU's running task on record.
+func (c *Collector) start(ncpu, slots int) error {
+	mem, err := c.mmap(eco2MapCpus)
+	if err != nil {
+		return err
+	}
+	c.overflow = make([]time.Duration, ncpu)
+	for cpu := range ncpu {
+		c.cpus = append(c.cpus, newCPUTable(mem, cpu, slots))
+	}
+	if err := c.learnFairClass(); err != nil {
+		return err
+	}
+	for _, name := range []string{eco2ProgSchedProcessFork, eco2ProgSchedProcessExit, eco2ProgSchedSwitch} {
+		prog := c.coll.Programs[name]
+		if prog == nil {
+			continue
+		}
+		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+		if err != nil {
+			return explain("attach "+name, err)
+		}
+		c.links = append(c.links, l)
+	}
+	for cpu := range c.cpus {
+		if err := c.edge(cpu, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mmap maps a table into this process, so that a drain needs no system call for it.
+func (c *Collector) mmap(name string) ([]byte, error) {
+	m := c.coll.Maps[name]
+	size := int(m.ValueSize()+7) &^ 7 * int(m.MaxEntries())
+	page := unix.Getpagesize()
+	mem, err := unix.Mmap(m.FD(), 0, (size+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, explain("map table "+name, err)
+	}
+	c.unmap = append(c.unmap, mem)
+	return mem, nil
+}
+
+// edge charges the slice that is open on a CPU to the epoch of that parity. A CPU that is offline has none.
+func (c *Collector) edge(cpu int, parity uint32) error {
+	c.edgeCtx[0] = uint64(parity)
+	_, err := c.coll.Programs[eco2ProgEdge].Run(&ebpf.RunOptions{
+		Context: c.edgeCtx[:], CPU: uint32(cpu), Flags: unix.BPF_F_TEST_RUN_ON_CPU,
+	})
+	if err != nil && !errors.Is(err, unix.ENXIO) {
+		return explain(fmt.Sprintf("close the open slice of cpu %d", cpu), err)
+	}
+	return nil
+}
+
+// Drain ends a window: it appends to into what was used since the last Drain (or Open) and returns it. Nothing of it is counted
+// again, nothing that runs meanwhile is lost. A running task's open slice is included up to its last timer tick; the rest comes
+// with the next window.
+func (c *Collector) Drain(into []Usage) ([]Usage, error) {
+	ended := c.drains & 1
+	c.drains++
+	for cpu := range c.cpus {
+		st := c.cpus[cpu].state
+		// A full fence: a CPU that is seen idle below can only charge the new epoch from now on, since it reads the
+		// epoch after it has put the task that ends its idling on record.
+		atomic.StoreUint32(&st.Epoch, c.drains)
+		if atomic.LoadUint32(&st.Pid) == 0 {
+			continue // idle, offline, or no switch seen yet
+		}
+		if err := c.edge(cpu, ended); err != nil {
+			return into, err
+		}
+	}
+	var spilled uint64
+	for cpu := range c.cpus {
+		into = c.drainCPU(into, cpu, ended)
+		st := c.cpus[cpu].state
+		spilled += uint64(st.Spilled[ended])
+		c.losses.Overflow += time.Duration(st.OverflowNs[ended])
+		c.losses.OverflowSwitches += st.OverflowSwitches[ended]
+		c.overflow[cpu] = time.Duration(st.OverflowNs[ended])
+		st.Spilled[ended], st.OverflowNs[ended], st.OverflowSwitches[ended] = 0, 0, 0
+	}
+	c.losses.Spilled += spilled
+	if spilled > 0 {
+		var err error
+		if into, err = c.drainSpill(into, ended); err != nil {
+			return into, err
+		}
+	}
+	c.comms.endWindow()
+	if c.follow == nil {
+		return into, nil
+	}
+	if err := c.coll.Variables[eco2VarDrains].Set(c.drains); err != nil {
+		return into, fmt.Errorf("count a drain: %w", err)
+	}
+	return into, c.follow.sweep(c.variable(eco2VarFollowAdded), c.drains)
+}
+
+// drainCPU empties the slots that one CPU filled, and only those.
+func (c *Collector) drainCPU(into []Usage, cpu int, ended uint32) []Usage {
+	t := c.cpus[cpu]
+	slots := t.slots[ended]
+	at := t.state.Head[ended]
+	t.state.Head[ended] = 0
+	for left := len(slots); at != 0 && left > 0; left-- {
+		s := &slots[int(at-1)&(len(slots)-1)]
+		into = append(into, c.usage(s, cpu))
+		at = s.Next
+		s.Tgid = 0
+	}
+	return into
+}
+
+func (c *Collector) usage(s *eco2Slot, cpu int) Usage {
+	return Usage{
+		Account: Account{TGID: s.Tgid, Start: time.Duration(s.Start), Cgroup: s.Cgroup},
+		CPU:     cpu, Time: time.Duration(s.Ns), Switches: s.Switches,
+		Comm: c.comms.intern(&s.Comm), Execs: s.Execs, UID: s.Uid, PPID: s.Ppid,
+		Kernel: s.Flags&eco2SlotFlagsSLOT_KTHREAD != 0, Root: s.Root,
+	}
+}
+
+// Losses says what could not be recorded since Open.
+func (c *Collector) Losses() Losses {
+	l := c.losses
+	for i := range c.cpus {
+		l.Missed += atomic.LoadUint64(&c.cpus[i].state.Missed)
+	}
+	l.Unfollowed = c.variable(eco2VarFollowLost)
+	for _, p := range c.coll.Programs {
+		if st, err := p.Stats(); err == nil { // counted from 5.12 on
+			l.Recursion += st.RecursionMisses
+		}
+	}
+	return l
+}
+
+// Overflow returns, by CPU, the time of the last window that no table had room for. The slice is the Collector's own.
+func (c *Collector) Overflow() []time.Duration { return c.overflow }
+
+// CPUs returns how many CPUs the tables hold: all that could ever come online.
+func (c *Collector) CPUs() int { return len(c.cpus) }
+
+// Close detaches the programs. The kernel does the same when the process dies, however it dies: nothing is pinned.
+func (c *Collector) Close() error {
+	var errs []error
+	for _, l := range c.links {
+		errs = append(errs, l.Close())
+	}
+	for _, m := range c.unmap {
+		errs = append(errs, unix.Munmap(m))
+	}
+	c.links, c.unmap, c.cpus = nil, nil, nil
+	c.coll.Close()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,332 @@
+//go:build ignore
+
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Who used the CPU: clock-free accounting at the context switch.
+ *
+ * When sched_switch is traced the scheduler has just brought prev->se.sum_exec_runtime up to date, for every class but idle. So a
+ * slice is the difference between that and its value when prev was switched in on this CPU: no clock is read, and neither steal
+ * nor (where the kernel accounts it) interrupt time is charged to the task.
+ *
+ * Two sets of slots, one for each parity of the epoch: user space flips the epoch, waits until no CPU can still be writing the old
+ * set (see edge below), reads it and empties it. */
+#include "eco2.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Knobs, set before load. */
+const volatile u32 slot_mask = 1023; /* slots of one CPU and epoch, less one; a power of two less one */
+const volatile bool cgroup_v1 = false;
+const volatile bool follow = false;
+
+/* Drains so far, to know how long ago a process exited. Only user space writes it. */
+volatile u32 drains = 0;
+/* Address of the fair scheduling class; 0: not known. */
+u64 fair_class = 0;
+/* Processes followed by a fork, and those that could not be because the map was full. */
+u64 follow_added = 0;
+u64 follow_lost = 0;
+
+/* One element a CPU: a struct cpu_state and behind it two sets of slots. User space sets the number of slots, and so the value's
+ * size, before load; slot_mask is then a constant to the verifier. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(struct cpu_state) + 2 * 1024 * sizeof(struct slot));
+} cpus SEC(".maps");
+
+/* Accounts whose slots were taken, one map for each parity of the epoch. */
+struct spill_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct spill_key);
+	__type(value, struct slot);
+};
+struct spill_map spill_even SEC(".maps");
+struct spill_map spill_odd SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u32); /* tgid */
+	__type(value, struct follow_state);
+} followed SEC(".maps");
+
+static __always_inline u64 cgroup_id(struct task_struct *t)
+{
+	struct css_set *cset = BPF_CORE_READ(t, cgroups);
+	struct cgroup_subsys_state *css = 0;
+
+	if (!cgroup_v1)
+		return BPF_CORE_READ(cset, dfl_cgrp, kn, id);
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, cpu_cgrp_id))
+		return 0;
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)cset + bpf_core_field_offset(struct css_set, subsys) +
+				      sizeof(css) * bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id));
+	return BPF_CORE_READ(css, cgroup, kn, id);
+}
+
+/* Read who the task is. A released non-leader thread (start 0) may have a dangling leader: it names itself. */
+static __noinline void identify(struct slot *s, struct task_struct *t, u32 tgid, u64 start)
+{
+	struct task_struct *leader = start ? BPF_CORE_READ(t, group_leader) : t;
+
+	bpf_probe_read_kernel(s->comm, sizeof(s->comm),
+			      (void *)leader + bpf_core_field_offset(struct task_struct, comm));
+	s->execs = BPF_CORE_READ(t, self_exec_id);
+	s->uid = BPF_CORE_READ(t, cred, uid.val);
+	s->ppid = start ? BPF_CORE_READ(leader, real_parent, tgid) : 0;
+	s->cgroup = cgroup_id(t);
+	s->flags = BPF_CORE_READ(t, flags) & PF_KTHREAD ? SLOT_KTHREAD : 0;
+	s->root = 0;
+	if (follow) {
+		struct follow_state *f = bpf_map_lookup_elem(&followed, &tgid);
+
+		if (f && !f->children_only)
+			s->root = f->root;
+	}
+}
+
+static __always_inline void fill(struct slot *s, struct task_struct *t, u32 tgid, u64 start, u64 css, u64 mm)
+{
+	s->start = start;
+	s->css = css;
+	s->mm = mm;
+	s->ns = 0;
+	s->switches = 0;
+	identify(s, t, tgid, start);
+	s->tgid = tgid;
+}
+
+static __always_inline bool matches(struct slot *s, u32 tgid, u64 start, u64 css)
+{
+	return s->tgid == tgid && (s->start == start || !start) && s->css == css;
+}
+
+/* The first place of a hash in a set of slots. In assembly, so that no compiler can put the mask or a bounded value on the stack
+ * in between: before 5.16 the verifier forgets the bounds of a number that was spilled, and then refuses the access. */
+static __always_inline struct slot *slot_at(struct cpu_state *c, u64 parity, u64 hash)
+{
+	u64 mask;
+
+	_Static_assert(sizeof(struct slot) == 1 << 7, "the shift below is the size of a slot");
+	asm volatile("%[mask] = *(u32 *)(%[knob] + 0)\n"
+		     "%[hash] &= %[mask]\n"
+		     "%[mask] += 1\n"
+		     "%[parity] &= 1\n"
+		     "%[parity] = -%[parity]\n"
+		     "%[parity] &= %[mask]\n"
+		     "%[hash] += %[parity]\n"
+		     "%[hash] <<= 7\n"
+		     "%[hash] += %[slots]\n"
+		     : [hash] "+r"(hash), [parity] "+r"(parity), [mask] "=&r"(mask)
+		     : [knob] "r"(&slot_mask), [slots] "r"(c + 1));
+	return (struct slot *)hash;
+}
+
+static __always_inline struct slot *spill(struct cpu_state *c, u32 parity, struct task_struct *t, u32 tgid, u64 start,
+					  u64 css, u64 mm)
+{
+	struct spill_key key = { .start = start, .css = css, .tgid = tgid, .cpu = bpf_get_smp_processor_id() };
+	void *map = parity ? (void *)&spill_odd : (void *)&spill_even;
+	struct slot *s = bpf_map_lookup_elem(map, &key);
+	struct slot fresh = {};
+
+	if (s)
+		return s;
+	fill(&fresh, t, tgid, start, css, mm);
+	if (bpf_map_update_elem(map, &key, &fresh, BPF_NOEXIST))
+		return 0;
+	c->spilled[parity]++;
+	return bpf_map_lookup_elem(map, &key);
+}
+
+/* Add a slice to its account wherever that is: the cold path, and the whole of it. */
+static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 parity, s64 ns, u32 switches)
+{
+	u32 tgid = BPF_CORE_READ(t, tgid), at = tgid;
+	u64 css = (u64)BPF_CORE_READ(t, cgroups);
+	u64 mm = (u64)BPF_CORE_READ(t, mm);
+	struct slot *s;
+	u64 start = 0;
+
+	parity &= 1;
+	if (!c)
+		return 0;
+	s = slot_at(c, parity, at);
+	if (ns < 0) {
+		c->missed++;
+		return 0;
+	}
+	/* The last slice of a released thread may outlive its leader, and then reads garbage: only a leader has the group's pid. */
+	if (BPF_CORE_READ(t, group_leader, pid) == (int)tgid)
+		start = BPF_CORE_READ(t, group_leader, start_boottime);
+
+	if (!matches(s, tgid, start, css) && s->tgid) { /* taken: a second place, by other bits */
+		at = tgid * 0x9E3779B1u >> 12;
+		s = slot_at(c, parity, at);
+	}
+	if (!s->tgid) {
+		fill(s, t, tgid, start, css, mm);
+		s->next = c->head[parity];
+		c->head[parity] = (at & slot_mask) + 1;
+	} else if (!matches(s, tgid, start, css)) {
+		s = spill(c, parity, t, tgid, start, css, mm);
+		if (!s) {
+			c->overflow_ns[parity] += ns;
+			c->overflow_switches[parity] += switches;
+			return 0;
+		}
+	}
+	if (s->mm != mm) { /* exec gave it another address space, and most likely a name; or its exit took it away */
+		s->mm = mm;
+		if (s->execs != (u32)BPF_CORE_READ(t, self_exec_id))
+			identify(s, t, tgid, start);
+	}
+	s->ns += ns;
+	s->switches += switches;
+	return 0;
+}
+
+/* The slice of a task that this CPU does not have on record. */
+static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 parity, u64 now, u32 switches)
+{
+	u32 pid = BPF_CORE_READ(t, pid);
+
+	if (!c || !c->task) /* the first switch that is seen on this CPU */
+		return 0;
+	/* A thread that calls exec takes over its leader's pid in the middle of a slice (de_thread() in fs/exec.c). */
+	if (pid && c->task == (u64)t && c->tgid == pid)
+		return settle(c, t, parity, now - c->start, switches);
+	/* Someone left this CPU, or came, unseen. Who left loses that slice: it may have run elsewhere since, and been charged there. */
+	if (c->pid)
+		c->missed++;
+	if (!pid)
+		return 0;
+	/* Who came does not: the fair class notes sum_exec_runtime when it puts a task on a CPU, see set_next_entity(). Other classes
+	 * leave an old value there. */
+	if (fair_class && fair_class == (u64)BPF_CORE_READ(t, sched_class))
+		return settle(c, t, parity, now - BPF_CORE_READ(t, se.prev_sum_exec_runtime), switches);
+	c->missed++;
+	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
+	u32 parity;
+	u32 pid = prev->pid;
+	u64 now = prev->se.sum_exec_runtime;
+
+	if (!c)
+		return 0;
+	parity = c->epoch & 1;
+	if (c->pid != pid) {
+		unmatched(c, prev, parity, now, 1);
+	} else if (pid) { /* not idle, which is one task per CPU and what is left of the wall time */
+		s64 ns = now - c->start;
+		u32 tgid = prev->tgid;
+		u64 mm = (u64)prev->mm;
+		struct slot *s = slot_at(c, parity, tgid);
+		u64 start;
+
+		if (pid == tgid) {
+			start = prev->start_boottime;
+			barrier_var(start); /* else clang merges both loads into one that needs checking at run time */
+		} else { /* a released leader reads as garbage, which matches no slot; settle() knows better */
+			start = prev->group_leader->start_boottime;
+		}
+		if (ns >= 0 && s->tgid == tgid && s->start == start && s->css == (u64)prev->cgroups && s->mm == mm) {
+			s->ns += ns;
+			s->switches++;
+		} else {
+			settle(c, prev, parity, ns, 1);
+		}
+	}
+	c->task = (u64)next;
+	c->start = next->se.sum_exec_runtime;
+	c->pid = next->pid;
+	c->tgid = next->tgid;
+	return 0;
+}
+
+/* Run by user space on a CPU that is not idle (BPF_PROG_TEST_RUN, an interrupt on that CPU, so no switch can happen meanwhile):
+ * charges the slice that is open at the window's edge to the epoch args[0] that ends there. sum_exec_runtime of a running task is
+ * fresh to its last tick; what the edge cuts off belongs to the next window. When it returns, no program on that CPU still writes
+ * the old epoch's slots. */
+SEC("raw_tp/edge")
+int edge(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+	u64 now = BPF_CORE_READ(t, se.sum_exec_runtime);
+	u32 parity = ctx->args[0] & 1;
+	u32 pid = BPF_CORE_READ(t, pid);
+
+	if (!c)
+		return 0;
+	if (c->pid != pid)
+		unmatched(c, t, parity, now, 0);
+	else if (pid)
+		settle(c, t, parity, now - c->start, 0);
+	c->task = (u64)t;
+	c->start = now;
+	c->pid = pid;
+	c->tgid = BPF_CORE_READ(t, tgid);
+	return 0;
+}
+
+/* Run by user space on a thread of its own that it knows to be of the fair class. */
+SEC("raw_tp/learn")
+int learn(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+
+	if (bpf_core_field_exists(t->se.prev_sum_exec_runtime))
+		fair_class = (u64)BPF_CORE_READ(t, sched_class);
+	return 0;
+}
+
+/* Children of a followed process are followed from before their first instruction. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	u32 ptgid = parent->tgid, tgid = child->tgid;
+	struct follow_state *f, new = {};
+
+	if (child->pid != child->tgid) /* a thread */
+		return 0;
+	f = bpf_map_lookup_elem(&followed, &ptgid);
+	if (!f) {
+		/* An earlier process of this pid may have been followed. */
+		if (bpf_map_lookup_elem(&followed, &tgid))
+			bpf_map_delete_elem(&followed, &tgid);
+		return 0;
+	}
+	new.root = f->root;
+	if (bpf_map_update_elem(&followed, &tgid, &new, BPF_ANY))
+		__sync_fetch_and_add(&follow_lost, 1);
+	else
+		__sync_fetch_and_add(&follow_added, 1);
+	return 0;
+}
+
+/* The last slice of a process comes after this, so only a note is left here; user space deletes the entry windows later. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(sched_process_exit, struct task_struct *t)
+{
+	u32 tgid = t->tgid;
+	struct follow_state *f = bpf_map_lookup_elem(&followed, &tgid);
+
+	if (f && t->signal->live.counter == 0)
+		f->exited = drains + 1;
+	return 0;
+}

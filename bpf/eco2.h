@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the kernel side and user space share. bpf2go makes the Go types from these. */
+#ifndef ECO2_H
+#define ECO2_H
+
+#include "kernel.h"
+
+enum slot_flags {
+	SLOT_KTHREAD = 1, /* a kernel thread */
+};
+
+/* One account's use of one CPU in one epoch (the time between two drains). The first 64 bytes are all that a switch touches
+ * once the slot is filled, so they are one cache line; the array's stride keeps them so. */
+struct slot {
+	u32 tgid;  /* 0: free */
+	u32 next;  /* index + 1 of the slot that this CPU filled before; 0: none */
+	u64 start; /* thread group leader's start_boottime, ns; 0: unknown (its leader was already released) */
+	u64 css;   /* css_set pointer: changes when the task moves to another cgroup; an opaque number to user space */
+	u64 mm;    /* address space of the last slice: another one after exec, none in exit */
+	u64 ns;    /* CPU time */
+	u64 switches; /* switch-outs */
+	u64 cgroup;   /* kernfs id of the cgroup */
+	u32 uid;      /* real uid in the initial user namespace */
+	u32 ppid;     /* tgid of the leader's parent */
+
+	char comm[TASK_COMM_LEN]; /* leader's; ends at its first NUL, what follows may be an older name's */
+	enum slot_flags flags;
+	u32 root;  /* followed: which selected process this one descends from; 0: none */
+	u32 execs; /* self_exec_id when comm was read: the higher one has the newer name */
+	u32 unused;
+	u64 reserved[4];
+};
+
+/* What runs on a CPU, since when; and what that CPU could not put into a slot. */
+struct cpu_state {
+	u64 task;  /* address of the task switched in; 0: no switch seen yet */
+	u64 start; /* its sum_exec_runtime then */
+	u32 pid;   /* its pid: 0 is the idle task */
+	u32 tgid;
+	u32 epoch; /* its lowest bit chooses the slots that are written; only user space changes it */
+	u32 unused;
+	u64 missed; /* switch-outs whose switch-in was not seen: their slice is dropped, never charged to another task */
+
+	u32 head[2];    /* by epoch: index + 1 of the slot filled last */
+	u32 spilled[2]; /* by epoch: accounts in the spill map */
+	u64 overflow_ns[2];
+	u64 overflow_switches[2];
+	u64 reserved[5]; /* to two cache lines: no CPU writes another one's */
+};
+
+struct spill_key {
+	u64 start;
+	u64 css;
+	u32 tgid;
+	u32 cpu;
+};
+
+/* A process that is selected or descends from a selected one. */
+struct follow_state {
+	u32 root;
+	u32 exited;        /* drains so far + 1 when its last thread exited; 0: alive */
+	u32 children_only; /* not selected itself: only what it forks is */
+	u32 reserved;
+};
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The few kernel types that the programs read, found in the running kernel by name (CO-RE). Fields are listed only when used.
+ * Renames to know of: task_struct::start_boottime was real_start_time before 5.5 (commit cf25e24db61c); kernfs_node::id became
+ * a plain u64 in 5.5 (commit 67c0496e87d1). Both are older than the oldest kernel supported, 5.10. */
+#ifndef ECO2_KERNEL_H
+#define ECO2_KERNEL_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef __u8 u8;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s64 s64;
+#ifndef bool
+#define bool _Bool
+#define true 1
+#define false 0
+#endif
+#define TASK_COMM_LEN 16
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+};
+enum {
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+	BPF_F_MMAPABLE = 1U << 10,
+};
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sched_entity {
+	u64 sum_exec_runtime; /* ns run so far; see update_curr() */
+	u64 prev_sum_exec_runtime;
+};
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp; /* the task's cgroup in the v2 hierarchy */
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live; /* threads that have not begun to exit */
+};
+
+struct mm_struct;
+struct sched_class;
+
+struct task_struct {
+	unsigned int flags;
+	struct sched_entity se;
+	const struct sched_class *sched_class;
+	struct mm_struct *mm;
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 start_boottime;
+	const struct cred *cred;
+	char comm[TASK_COMM_LEN];
+	struct signal_struct *signal;
+	u64 self_exec_id; /* u64 since 5.7 */
+	struct css_set *cgroups;
+};
+
+enum cgroup_subsys_id {
+	cpu_cgrp_id = 1, /* the running kernel's value is taken by CO-RE */
+};
+
+#pragma clang attribute pop
+
+/* Context of a BPF_PROG_TYPE_RAW_TRACEPOINT program (uapi/linux/bpf.h). */
+struct bpf_raw_tracepoint_args {
+	u64 args[2];
+};
+
+#endif
