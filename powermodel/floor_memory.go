@@ -1,0 +1,73 @@
+package powermodel
+
+// sample is one window.
+type sample struct {
+	power float64 // watts
+	busy  float64 // busy CPUs
+	dur   float64 // seconds, the weight
+	at    float64 // clock at its end
+}
+
+const (
+	ringSize  = 128        // recent windows
+	keptSize  = 8          // quiet windows from before that
+	quietPart = 0.25       // of the CPUs busy: worth keeping
+	idlePart  = 0.10       // so quiet that no older window is needed
+	keepFor   = 6 * 3600.0 // seconds that an old quiet window may still speak
+)
+
+// memory holds the recent windows and, so that hours of constant load do not forget a floor that was known, a few quiet
+// ones from before them. A floor that drifts (fans, temperature) is followed because the ring forgets.
+type memory struct {
+	clock float64 // seconds of windows so far
+	ring  [ringSize]sample
+	next  int
+	count int
+	kept  [keptSize]sample
+	keptN int
+}
+
+func (m *memory) add(s sample, cpus float64) {
+	if m.count == ringSize {
+		m.keep(m.ring[m.next], cpus)
+	} else {
+		m.count++
+	}
+	m.ring[m.next] = s
+	m.next = (m.next + 1) % ringSize
+}
+
+// keep stores a window that leaves the ring if it is quiet, in the place of the one that is worth least: an hour of age
+// weighs as much as being busier by 5 % of the CPUs.
+func (m *memory) keep(s sample, cpus float64) {
+	m.expire()
+	if s.busy > quietPart*cpus {
+		return
+	}
+	if m.keptN < keptSize {
+		m.kept[m.keptN] = s
+		m.keptN++
+		return
+	}
+	cost := func(k sample) float64 { return (m.clock-k.at)/3600*0.05 + k.busy/cpus }
+	worst := 0
+	for i := range m.kept {
+		if cost(m.kept[i]) > cost(m.kept[worst]) {
+			worst = i
+		}
+	}
+	if cost(s) <= cost(m.kept[worst]) {
+		m.kept[worst] = s
+	}
+}
+
+func (m *memory) expire() {
+	n := 0
+	for _, k := range m.kept[:m.keptN] {
+		if m.clock-k.at <= keepFor {
+			m.kept[n] = k
+			n++
+		}
+	}
+	m.keptN = n
+}
