@@ -1,0 +1,70 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Cgroups says which cgroup hierarchy tells tasks apart on this machine, and where it is mounted.
+type Cgroups struct {
+	V1    bool   // the cpu controller is on a v1 hierarchy; else v2 is used
+	Mount string // directory of that hierarchy's root; empty: not mounted
+	// CPUAcct is the directory of the v1 cpuacct root, whose totals cover the whole machine; empty: there is none.
+	CPUAcct string
+}
+
+// ReadCgroups reads PROCFS/self/mountinfo.
+func ReadCgroups(procfs string) (Cgroups, error) {
+	b, err := os.ReadFile(filepath.Join(procfs, "self/mountinfo"))
+	if err != nil {
+		return Cgroups{}, fmt.Errorf("look for cgroup mounts: %w", err)
+	}
+	c := parseCgroups(string(b))
+	if !rootCgroupNamespace(procfs) {
+		// Inside a cgroup namespace the root directory is only a part of the machine.
+		c.CPUAcct = ""
+	}
+	return c, nil
+}
+
+// initCgroupNS is the inode of the first cgroup namespace: PROC_CGROUP_INIT_INO in include/linux/proc_ns.h.
+const initCgroupNS = "cgroup:[4026531835]"
+
+func rootCgroupNamespace(procfs string) bool {
+	ns, err := os.Readlink(filepath.Join(procfs, "self/ns/cgroup"))
+	return err == nil && ns == initCgroupNS
+}
+
+func parseCgroups(mountinfo string) Cgroups {
+	var c Cgroups
+	v2 := ""
+	for line := range strings.Lines(mountinfo) {
+		before, after, ok := strings.Cut(line, " - ")
+		head, tail := strings.Fields(before), strings.Fields(after)
+		if !ok || len(head) < 5 || len(tail) < 3 || head[3] != "/" {
+			continue // a bind mount of a part is not a root
+		}
+		dir, options := unescapeMount(head[4]), strings.Split(tail[2], ",")
+		switch {
+		case tail[0] == "cgroup2" && v2 == "":
+			v2 = dir
+		case tail[0] == "cgroup" && slices.Contains(options, "cpu") && !c.V1:
+			c.V1, c.Mount = true, dir
+		}
+		if tail[0] == "cgroup" && slices.Contains(options, "cpuacct") && c.CPUAcct == "" {
+			c.CPUAcct = dir
+		}
+	}
+	if !c.V1 {
+		c.Mount = v2
+	}
+	return c
+}
+
+// unescapeMount undoes the octal escapes of mountinfo: space, tab, newline, backslash.
+func unescapeMount(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
