@@ -1,0 +1,21 @@
+package energy
+
+import (
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// refresh is how stale a RAPL counter may be when it is read: the hardware brings it up to date about every millisecond (0.976 ms with jitter).
+const refresh = time.Millisecond
+
+// EdgeBound is how far a measured counter may be off at one edge of a window at that power; a window has two edges.
+//
+// It is a property of a window, not of the counter: what one window misses at its edge the next one finds, so the error never adds up. For that reason a
+// measured Sample has Low = High = Energy, and whoever prints the error of one window takes 2*EdgeBound of that window's power.
+func EdgeBound(power units.Watts) units.Microjoules {
+	if !(power > 0) { // also NaN
+		return 0
+	}
+	return power.Over(refresh)
+}

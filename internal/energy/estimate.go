@@ -1,0 +1,146 @@
+package energy
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+const sourceEstimate = "estimate"
+
+// maxWatts is more than any machine: a model that says more is wrong, and is not added up.
+const maxWatts = 1e6
+
+// ZoneModel is what an estimate needs to know about one socket (or, with Socket -1, about a whole machine).
+type ZoneModel struct {
+	Socket int
+	CPUs   []int  // numbers of the CPUs that Edge.Busy counts
+	Detail string // one line for people: the model and where its numbers are from
+	Scope  string // what the watts include; see Domain.Scope
+	Watts  func(busyShare float64) (value, low, high units.Watts)
+}
+
+// estimate integrates a power model over the kernel's busy time. It is for one goroutine.
+type estimate struct {
+	domains []Domain
+	zones   []*estimateZone
+}
+
+type estimateZone struct {
+	model            ZoneModel
+	have             bool
+	at               time.Duration
+	busy             []time.Duration // of model.CPUs, at the time of at
+	missed           bool            // edges since at had no busy time
+	value, low, high joules
+}
+
+// joules adds up power in whole microjoules and carries the fraction, so that rounding never drifts, however short the windows are.
+type joules struct {
+	whole units.Microjoules
+	rest  float64 // in microjoules, 0 to 1
+}
+
+func (j *joules) add(w units.Watts, dt time.Duration) {
+	e := float64(w)*float64(dt)/1e3 + j.rest // W * ns = 1e-3 uJ
+	whole := math.Floor(e)
+	j.whole += units.Microjoules(whole)
+	j.rest = e - whole
+}
+
+// NewEstimate gives a source with one domain for each model.
+func NewEstimate(models []ZoneModel) Source {
+	s := &estimate{}
+	for _, m := range models {
+		d := Domain{Name: fmt.Sprintf("estimate:package-%d", m.Socket), Socket: m.Socket, Die: -1,
+			Method: Estimated, Source: sourceEstimate, Scope: m.Scope, Detail: m.Detail}
+		if m.Socket < 0 {
+			d.Name = "estimate:machine"
+		}
+		s.domains = append(s.domains, d)
+		s.zones = append(s.zones, &estimateZone{model: m, busy: make([]time.Duration, len(m.CPUs))})
+	}
+	return s
+}
+
+func (s *estimate) Domains() []Domain { return s.domains }
+
+func (s *estimate) Close() error { return nil }
+
+func (s *estimate) Read(edge Edge, into []Sample) {
+	for i, z := range s.zones {
+		if i >= len(into) {
+			return
+		}
+		mark := z.read(edge)
+		// The three sums are floored apart; low <= value <= high must hold for the integers too.
+		into[i] = Sample{At: edge.Time, Energy: z.value.whole, Low: min(z.low.whole, z.value.whole), High: max(z.high.whole, z.value.whole), Mark: mark}
+	}
+}
+
+func (z *estimateZone) read(edge Edge) string {
+	if len(z.model.CPUs) == 0 || z.model.Watts == nil {
+		return "no model for this domain"
+	}
+	for _, cpu := range z.model.CPUs {
+		if cpu < 0 || cpu >= len(edge.Busy) {
+			z.missed = true // the next complete edge covers this window too
+			return fmt.Sprintf("no busy time of cpu %d", cpu)
+		}
+	}
+	if !z.have || edge.Time < z.at {
+		mark := ""
+		if z.have {
+			mark = "time went backwards: new baseline"
+		}
+		z.rebase(edge)
+		return mark
+	}
+	dt := edge.Time - z.at
+	if dt == 0 {
+		return "" // no time, no energy; what was used meanwhile shows at the next edge
+	}
+	mark := z.integrate(edge, dt)
+	if mark == "" && z.missed {
+		mark = fmt.Sprintf("covers %s: there was no busy time before", seconds(dt))
+	}
+	z.rebase(edge)
+	return mark
+}
+
+// integrate adds the model's power at the mean load of the window.
+func (z *estimateZone) integrate(edge Edge, dt time.Duration) string {
+	mark, sure, unknown := "", time.Duration(0), time.Duration(0)
+	for i, cpu := range z.model.CPUs {
+		d := edge.Busy[cpu] - z.busy[i]
+		if d < 0 { // seen when a CPU goes away and comes back: it may have been idle or busy
+			mark = fmt.Sprintf("busy time of cpu %d went back", cpu)
+			unknown += dt
+			continue
+		}
+		sure += min(d, dt) // a late tick must not make one CPU busier than the window is long
+	}
+	all := float64(dt) * float64(len(z.model.CPUs))
+	value, low, high := z.model.Watts(float64(sure) / all)
+	if unknown > 0 {
+		_, _, high = z.model.Watts(float64(sure+unknown) / all)
+	}
+	if !usable(value) || !usable(low) || !usable(high) {
+		return fmt.Sprintf("model gives %.4g W (%.4g to %.4g): not counted", float64(value), float64(low), float64(high))
+	}
+	z.value.add(value, dt)
+	z.low.add(min(low, value), dt)
+	z.high.add(max(high, value), dt)
+	return mark
+}
+
+func (z *estimateZone) rebase(edge Edge) {
+	z.have, z.missed, z.at = true, false, edge.Time
+	for i, cpu := range z.model.CPUs {
+		z.busy[i] = edge.Busy[cpu]
+	}
+}
+
+func usable(w units.Watts) bool { return w >= 0 && w <= maxWatts } // false for NaN

@@ -1,0 +1,107 @@
+package energy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// candidate is a zone that may become a domain.
+type candidate struct {
+	dir    zoneDir
+	domain Domain
+}
+
+// skipped says why a zone is no domain. ok: nothing is lost by that, its joules are counted elsewhere or are not of this kind.
+func skipped(ok bool, id, why string) Reason {
+	return Reason{Source: sourcePowercap, OK: ok, Text: id + " skipped: " + why}
+}
+
+// chooser turns zones into domains that never overlap.
+type chooser struct {
+	names   map[string]zoneName // by zone id, for the sub-zones
+	taken   map[string]zoneDir  // by domain name
+	dies    map[string][]int    // die ids by scope and socket
+	domains []candidate
+	reasons []Reason
+}
+
+func newChooser() *chooser {
+	return &chooser{names: map[string]zoneName{}, taken: map[string]zoneDir{}, dies: map[string][]int{}}
+}
+
+// add takes the zones in the order of findZones, a parent before its sub-zones. The zone's enabled file is not asked: it switches the power
+// limit (powercap.rst), and the driver counts energy either way; many machines have it at 0 because firmware sets the limits.
+func (c *chooser) add(z zoneDir, raw string) {
+	name, err := parseName(raw)
+	if err != nil {
+		c.skip(false, z, err.Error())
+		return
+	}
+	c.names[z.id] = name
+	d := Domain{Method: Measured, Source: sourcePowercap}
+	switch name.kind {
+	case kindInside:
+		c.skip(true, z, name.text+" is inside its package, which is counted")
+		return
+	case kindPsys:
+		c.skip(true, z, name.text+" contains the packages, which are counted")
+		return
+	case kindPackage:
+		if len(z.index) != 1 {
+			c.skip(false, z, name.text+" is below another zone, so its joules may be counted there")
+			return
+		}
+		d.Name, d.Socket, d.Die, d.Scope = name.text, name.socket, name.die, kindPackage
+	case kindDram:
+		parent := c.names[z.parent()]
+		if parent.kind != kindPackage {
+			c.skip(false, z, "dram is not below a package, so its socket is not known")
+			return
+		}
+		d.Name, d.Socket, d.Die, d.Scope = dramName(parent), parent.socket, parent.die, kindDram
+	default:
+		c.skip(false, z, "a zone of name "+name.text+" is not known, and may be inside a package")
+		return
+	}
+	if why, ok := c.conflict(z, d); why != "" {
+		c.skip(ok, z, why)
+		return
+	}
+	c.taken[d.Name] = z
+	key := fmt.Sprintf("%s-%d", d.Scope, d.Socket)
+	c.dies[key] = append(c.dies[key], d.Die)
+	c.domains = append(c.domains, candidate{z, d})
+}
+
+// conflict says why d cannot stand beside the domains that there are already.
+func (c *chooser) conflict(z zoneDir, d Domain) (why string, ok bool) {
+	if first, dup := c.taken[d.Name]; dup {
+		if z.control != first.control { // two ways to the same counter: MSR and MMIO
+			return d.Name + " is read from " + first.id + " already: the same counter", true
+		}
+		return d.Name + " is the name of " + first.id + " too", false
+	}
+	if dies := c.dies[fmt.Sprintf("%s-%d", d.Scope, d.Socket)]; len(dies) > 0 && (d.Die < 0 || slices.Contains(dies, -1)) {
+		return d.Name + " overlaps another domain of its socket", false
+	}
+	return "", true
+}
+
+func (c *chooser) skip(ok bool, z zoneDir, why string) {
+	c.reasons = append(c.reasons, skipped(ok, z.id, why))
+}
+
+// sorted gives the domains by socket and die, a package before its memory, whatever order the kernel registered them in.
+func (c *chooser) sorted() []candidate {
+	slices.SortStableFunc(c.domains, func(a, b candidate) int {
+		if a.domain.Socket != b.domain.Socket {
+			return a.domain.Socket - b.domain.Socket
+		}
+		if a.domain.Die != b.domain.Die {
+			return a.domain.Die - b.domain.Die
+		}
+		return -strings.Compare(a.domain.Scope, b.domain.Scope) // "package" > "dram"
+	})
+	return c.domains
+}
