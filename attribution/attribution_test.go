@@ -1,0 +1,211 @@
+package attribution
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+const ms = time.Millisecond
+
+func apply(t *testing.T, in *Input) *Ledger {
+	t.Helper()
+	var l Ledger
+	if err := l.Apply(in); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Check(in.Domains); err != nil {
+		t.Fatal(err)
+	}
+	return &l
+}
+
+func TestSplitByHand(t *testing.T) {
+	// Two sockets, three accounts: one on each socket, one on both. Socket 0's kernel total holds 100 ms that nobody has.
+	in := Input{
+		Rows: 3, Places: 2,
+		Time: []time.Duration{300 * ms, 0, 0, 500 * ms, 100 * ms, 500 * ms},
+		Busy: []time.Duration{500 * ms, 1000 * ms},
+		Domains: []Domain{
+			{Energy: 30_000_000, Idle: 10_000_000, Places: []int{0}},
+			{Energy: 50_000_000, Idle: 10_000_000, Places: []int{1}},
+			{Energy: 16, Idle: 1},
+		},
+	}
+	want := map[IdlePolicy][5][3]units.Microjoules{
+		Separate: {{12_000_000, 0, 3}, {0, 20_000_000, 5}, {4_000_000, 20_000_000, 6}, {10_000_000, 10_000_000, 1}, {4_000_000, 0, 1}},
+		Active:   {{18_000_000, 0, 3}, {0, 25_000_000, 5}, {6_000_000, 25_000_000, 6}, {0, 0, 0}, {6_000_000, 0, 2}},
+		Equal:    {{17_000_000, 0, 4}, {0, 25_000_000, 5}, {9_000_000, 25_000_000, 6}, {0, 0, 0}, {4_000_000, 0, 1}},
+	}
+	for policy, rows := range want {
+		in.Policy = policy
+		l := apply(t, &in)
+		for r, cells := range rows {
+			for d, e := range cells {
+				if got := l.Cell(r, d); got != e {
+					t.Errorf("%v: row %d domain %d: %d, want %d", policy, r, d, got, e)
+				}
+			}
+		}
+	}
+}
+
+func TestNobodyRan(t *testing.T) {
+	for _, policy := range []IdlePolicy{Separate, Active, Equal} {
+		l := apply(t, &Input{Policy: policy, Rows: 1, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1),
+			Domains: []Domain{{Energy: 7, Idle: 5}}})
+		if l.Cell(l.Idle(), 0) != 5 || l.Cell(l.Unattributed(), 0) != 2 {
+			t.Errorf("%v: %v", policy, l.cells)
+		}
+	}
+}
+
+func TestOnlyTheOverflowRowRan(t *testing.T) {
+	l := apply(t, &Input{Policy: Equal, Rows: 1, Places: 1, Time: []time.Duration{ms}, Busy: []time.Duration{ms},
+		Shared: []bool{true}, Domains: []Domain{{Energy: 7, Idle: 5}}})
+	if l.Cell(l.Idle(), 0) != 5 || l.Cell(0, 0) != 2 {
+		t.Errorf("idle energy went to a row that is no account: %v", l.cells)
+	}
+}
+
+func TestMissedTimeInflatesNobody(t *testing.T) {
+	in := Input{Rows: 1, Places: 1, Time: []time.Duration{500 * ms}, Busy: []time.Duration{500 * ms}, Domains: []Domain{{Energy: 10_000_000}}}
+	alone := apply(t, &in).Cell(0, 0)
+	in.Busy[0], in.Domains[0].Energy = 1000*ms, 20_000_000 // as much again that was not seen
+	if got := apply(t, &in).Cell(0, 0); got != alone {
+		t.Errorf("an account got %v J, and %v J beside time that nobody saw", alone, got)
+	}
+}
+
+// randomInput makes a window of any shape: zeros, huge values, overlapping domains' places, unseen time, more seen than busy.
+func randomInput(r *rand.Rand) *Input {
+	in := &Input{Policy: IdlePolicy(r.IntN(3)), Rows: r.IntN(40), Places: r.IntN(4) + 1}
+	scale := time.Duration(1) << r.IntN(52)
+	for range in.Rows * in.Places {
+		in.Time = append(in.Time, time.Duration(r.Int64N(int64(scale)))*time.Duration(r.IntN(2)))
+	}
+	for range in.Places {
+		in.Busy = append(in.Busy, time.Duration(r.Int64N(int64(scale)*10)))
+	}
+	for range r.IntN(5) {
+		d := Domain{Energy: units.Microjoules(r.Int64N(1 << r.IntN(55)))}
+		d.Idle = units.Microjoules(r.Int64N(int64(d.Energy) + 1))
+		if r.IntN(2) == 0 {
+			for p := range in.Places {
+				if r.IntN(2) == 0 {
+					d.Places = append(d.Places, p)
+				}
+			}
+		}
+		in.Domains = append(in.Domains, d)
+	}
+	return in
+}
+
+func TestLawHoldsForAnyWindow(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var l Ledger
+	for i := range 20000 {
+		in := randomInput(r)
+		if err := l.Apply(in); err != nil {
+			t.Fatalf("window %d: %v", i, err)
+		}
+		if err := l.Check(in.Domains); err != nil {
+			t.Fatalf("window %d (%+v): %v", i, in, err)
+		}
+	}
+}
+
+// Each row's part of the active energy is within a microjoule of the exact share: rounding favours nobody.
+func TestRoundingIsWithinOneMicrojoule(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 2000 {
+		n := r.IntN(200) + 1
+		in := Input{Rows: n, Places: 1, Busy: []time.Duration{0}, Domains: []Domain{{Energy: units.Microjoules(r.Int64N(1e9))}}}
+		var sum time.Duration
+		for range n {
+			d := time.Duration(r.Int64N(1e9))
+			in.Time, sum = append(in.Time, d), sum+d
+		}
+		l := apply(t, &in)
+		for i, d := range in.Time {
+			exact := float64(in.Domains[0].Energy) * float64(d) / float64(sum)
+			if diff := float64(l.Cell(i, 0)) - exact; diff > 1.001 || diff < -1.001 {
+				t.Fatalf("row %d: %d, exact %f", i, l.Cell(i, 0), exact)
+			}
+		}
+	}
+}
+
+func TestRefusesWhatIsNoWindow(t *testing.T) {
+	for name, in := range map[string]Input{
+		"idle above energy": {Domains: []Domain{{Energy: 1, Idle: 2}}},
+		"negative energy":   {Domains: []Domain{{Energy: -1, Idle: -1}}},
+		"negative time":     {Rows: 1, Places: 1, Time: []time.Duration{-1}, Busy: make([]time.Duration, 1)},
+		"times missing":     {Rows: 2, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1)},
+		"unknown place":     {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{1}}}},
+		"a place twice":     {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{0, 0}}}},
+		"unknown policy":    {Policy: 9},
+		"overflowing time":  {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
+	} {
+		var l Ledger
+		if err := l.Apply(&in); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestReconcilerCarriesDebt(t *testing.T) {
+	var r Reconciler
+	if got := r.Busy(0, 990*ms, 1000*ms); got != 1000*ms {
+		t.Errorf("denominator %v is below what was seen", got)
+	}
+	if got := r.Busy(0, 1010*ms, 1000*ms); got != 1000*ms {
+		t.Errorf("the noise of an edge became unattributed: %v", got)
+	}
+	if got := r.Busy(0, 1200*ms, 1000*ms); got != 1200*ms {
+		t.Errorf("unseen time is not in the denominator: %v", got)
+	}
+	// A total that is always far too low leaves a bounded debt.
+	for range 100 {
+		r.Busy(0, 0, 1000*ms)
+	}
+	if got := r.Busy(0, 2000*ms, 1000*ms); got != 1900*ms {
+		t.Errorf("an old debt hides a new loss: %v", got)
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	f.Add(uint64(1), uint64(2))
+	f.Add(uint64(77), uint64(0))
+	f.Fuzz(func(t *testing.T, a, b uint64) {
+		in := randomInput(rand.New(rand.NewPCG(a, b)))
+		var l Ledger
+		if err := l.Apply(in); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Check(in.Domains); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkApply10kRows4Domains(b *testing.B) {
+	r := rand.New(rand.NewPCG(5, 6))
+	in := Input{Rows: 10000, Places: 2, Busy: []time.Duration{time.Hour, time.Hour}}
+	for range in.Rows * in.Places {
+		in.Time = append(in.Time, time.Duration(r.Int64N(int64(ms))))
+	}
+	for range 4 {
+		in.Domains = append(in.Domains, Domain{Energy: 40_000_000, Idle: 20_000_000})
+	}
+	var l Ledger
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := l.Apply(&in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package attribution
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// check refuses what cannot be a window, so that the ledger never has to guess.
+func (in *Input) check() error {
+	if in.Rows < 0 || in.Places < 0 || len(in.Time) != in.Rows*in.Places || len(in.Busy) != in.Places {
+		return fmt.Errorf("window of %d rows and %d places has %d times and %d busy totals",
+			in.Rows, in.Places, len(in.Time), len(in.Busy))
+	}
+	if in.Shared != nil && len(in.Shared) != in.Rows {
+		return fmt.Errorf("window of %d rows says of %d whether they are shared", in.Rows, len(in.Shared))
+	}
+	if in.Policy < Separate || in.Policy > Equal {
+		return fmt.Errorf("unknown idle policy %d", in.Policy)
+	}
+	var sum time.Duration
+	for _, ts := range [][]time.Duration{in.Time, in.Busy} {
+		for _, t := range ts {
+			if t < 0 {
+				return fmt.Errorf("negative CPU time %d ns", int64(t))
+			}
+			if t > math.MaxInt64/4-sum {
+				return fmt.Errorf("CPU times add up to more than %v", time.Duration(math.MaxInt64/4))
+			}
+			sum += t
+		}
+	}
+	for d, dom := range in.Domains {
+		if dom.Idle < 0 || dom.Idle > dom.Energy {
+			return fmt.Errorf("domain %d: idle energy %v J of %v J", d, dom.Idle, dom.Energy)
+		}
+		seen := uint64(0)
+		for _, p := range dom.Places {
+			if p < 0 || p >= in.Places || p < 64 && seen&(1<<p) != 0 {
+				return fmt.Errorf("domain %d: place %d is not one of %d, or stands twice", d, p, in.Places)
+			}
+			if p < 64 {
+				seen |= 1 << p
+			}
+		}
+	}
+	return nil
+}
+
+// mulDiv returns e*t/total rounded down, for 0 <= t <= total and e >= 0, without overflow.
+func mulDiv(e units.Microjoules, t, total time.Duration) units.Microjoules {
+	hi, lo := bits.Mul64(uint64(e), uint64(t))
+	q, _ := bits.Div64(hi, lo, uint64(total))
+	return units.Microjoules(q)
+}
