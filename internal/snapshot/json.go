@@ -1,0 +1,102 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// MarshalJSON writes the schema eco2-bpf/1: one object, its rows' joules by domain as an object keyed by the domain's name.
+func (s *Snapshot) MarshalJSON() ([]byte, error) {
+	rows := make([]row, len(s.Rows))
+	for i := range s.Rows {
+		rows[i] = newRow(&s.Rows[i], s.Energy)
+	}
+	return json.Marshal(struct {
+		Schema        string      `json:"schema"`
+		Kind          string      `json:"kind"`
+		By            string      `json:"by"`
+		Start         time.Time   `json:"start"`
+		End           time.Time   `json:"end"`
+		Seconds       float64     `json:"seconds"`
+		Host          Host        `json:"host"`
+		Energy        []Energy    `json:"energy"`
+		IdlePolicy    string      `json:"idle_policy"`
+		Idle          []IdlePower `json:"idle"`
+		Intensity     Intensity   `json:"intensity"`
+		Rows          []row       `json:"rows"`
+		ProcessesSeen int         `json:"processes_seen"`
+		BusySource    string      `json:"busy_source"`
+		Losses        Losses      `json:"losses"`
+		Self          Self        `json:"self"`
+	}{
+		Schema, s.Kind, s.By, s.Start, s.End, s.Seconds, s.Host, orEmpty(s.Energy), s.IdlePolicy, orEmpty(s.Idle),
+		s.Intensity, rows, s.ProcessesSeen, s.BusySource, s.Losses, s.Self,
+	})
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// row is Row's JSON form. Fields that make no sense for a kind are left out.
+type row struct {
+	Kind       string            `json:"kind"`
+	PID        int               `json:"pid,omitempty"`
+	Start      *time.Time        `json:"start,omitempty"`
+	Comm       string            `json:"comm,omitempty"`
+	User       string            `json:"user,omitempty"`
+	UID        *int              `json:"uid,omitempty"`
+	Cgroup     string            `json:"cgroup,omitempty"`
+	CgroupID   uint64            `json:"cgroup_id,omitempty"`
+	PPID       *int              `json:"ppid,omitempty"`
+	Processes  int               `json:"processes,omitempty"`
+	CPUSeconds float64           `json:"cpu_seconds"`
+	Switches   uint64            `json:"switches"`
+	Joules     units.Microjoules `json:"joules"`
+	ByDomain   byDomain          `json:"joules_by_domain"`
+	CO2e       units.GramsCO2e   `json:"gco2e"`
+}
+
+func newRow(r *Row, domains []Energy) row {
+	out := row{
+		Kind: r.Kind, PID: r.PID, Comm: r.Comm, User: r.User, Cgroup: r.Cgroup, CgroupID: r.CgroupID,
+		CPUSeconds: r.CPUSeconds, Switches: r.Switches, Joules: r.Joules, CO2e: r.CO2e, Processes: r.Processes,
+		ByDomain: byDomain{domains, r.ByDomain},
+	}
+	if !r.Start.IsZero() {
+		out.Start = &r.Start
+	}
+	if r.UID >= 0 {
+		out.UID = &r.UID
+	}
+	if r.PID > 0 {
+		out.PPID = &r.PPID
+	}
+	return out
+}
+
+// byDomain writes joules keyed by domain, in the domains' order.
+type byDomain struct {
+	domains []Energy
+	joules  []units.Microjoules
+}
+
+func (b byDomain) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	for i, e := range b.joules {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		name, err := json.Marshal(b.domains[i].Domain)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, name...), ':'), e.String()...)
+	}
+	return append(out, '}'), nil
+}

@@ -1,0 +1,139 @@
+// Package snapshot is the record of one window, or of all of them: what every view shows and nothing else. Its JSON form is the
+// schema eco2-bpf/1; fields are only ever added.
+package snapshot
+
+import (
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// Schema names the JSON form.
+const Schema = "eco2-bpf/1"
+
+// Kinds of a Snapshot.
+const (
+	Window = "window"
+	Total  = "total"
+)
+
+// Kinds of a Row.
+const (
+	Process      = "process"      // a process; with its pid
+	Kernel       = "kernel"       // a kernel thread, or all of them where rows are groups
+	Group        = "group"        // processes of one command, user or cgroup
+	Others       = "others"       // what a selection or --top left out
+	Overflow     = "overflow"     // CPU time that no table had room for
+	Unattributed = "unattributed" // energy of busy time that no row has
+	Idle         = "idle"         // energy that the machine would have used with nothing to do
+)
+
+// Snapshot is immutable once published.
+type Snapshot struct {
+	Kind          string
+	By            string // what a row is: process, command, user, cgroup
+	IdlePolicy    string // separate, active, equal
+	Start, End    time.Time
+	Seconds       float64 // by the monotonic clock
+	Host          Host
+	Energy        []Energy // by domain, in the order of every Row.ByDomain
+	Idle          []IdlePower
+	Intensity     Intensity
+	Rows          []Row // most joules first, then the rows that are no account
+	ProcessesSeen int   // distinct processes that ran (of the selection, if there is one), however short their lives
+	BusySource    string
+	Losses        Losses
+	Self          Self
+}
+
+// Host names the machine.
+type Host struct {
+	Name    string `json:"name"`
+	CPUs    int    `json:"cpus"`
+	Sockets int    `json:"sockets"`
+	Kernel  string `json:"kernel"`
+}
+
+// Energy is what one domain used, with how that is known.
+type Energy struct {
+	Domain string            `json:"domain"`
+	Joules units.Microjoules `json:"joules"`
+	Method string            `json:"method"` // measured, estimated
+	Source string            `json:"source"` // powercap, estimate
+	Low    units.Microjoules `json:"low"`    // bounds of joules
+	High   units.Microjoules `json:"high"`
+	Scope  string            `json:"scope"`           // what the joules include: package, dram, wall
+	Split  string            `json:"split"`           // how the active part is shared: cpu_time
+	Marks  []string          `json:"marks,omitempty"` // why joules are incomplete: a counter reset, unreadable, gone
+}
+
+// IdlePower is the floor of a domain: the power it would draw with nothing to do.
+type IdlePower struct {
+	Domain string      `json:"domain"`
+	Watts  units.Watts `json:"watts"`
+	How    string      `json:"how"` // given, learned, table
+	Low    units.Watts `json:"low"`
+	High   units.Watts `json:"high"`
+}
+
+// Intensity is the factor that turns joules into grams, with its provenance.
+type Intensity struct {
+	Region  string  `json:"region"`
+	Name    string  `json:"name"`
+	GPerKWh float64 `json:"g_per_kwh"`
+	PUE     float64 `json:"pue"`
+	Source  string  `json:"source"`
+	Year    int     `json:"year,omitempty"`
+	Basis   string  `json:"basis"`
+	Method  string  `json:"method"`
+	How     string  `json:"how"`
+	Guess   bool    `json:"guess"`
+	Note    string  `json:"note,omitempty"`
+}
+
+// Row is one account, one group of them, or a part of the energy that is nobody's.
+type Row struct {
+	Kind       string
+	PID        int       // of a process; 0 otherwise
+	Start      time.Time // of a process; zero: not known
+	Comm       string    // as the process chose it, or the group's name: hostile bytes
+	User       string
+	UID        int // -1: none
+	Cgroup     string
+	CgroupID   uint64
+	PPID       int
+	Processes  int // accounts in this row
+	CPUSeconds float64
+	Switches   uint64
+	Joules     units.Microjoules
+	ByDomain   []units.Microjoules // in the order of Snapshot.Energy
+	CO2e       units.GramsCO2e
+}
+
+// Losses counts what could not be recorded, in this window (or since the start, in a total).
+type Losses struct {
+	Missed           uint64  `json:"missed"`           // switch-outs whose switch-in was not seen
+	OverflowSwitches uint64  `json:"overflow"`         // slices in the overflow row
+	OverflowSeconds  float64 `json:"overflow_seconds"` //
+	Spilled          uint64  `json:"spilled"`          // accounts that went to the spill map: slower, not lost
+	Unfollowed       uint64  `json:"unfollowed"`       // descendants that there was no room to follow
+	Recursion        uint64  `json:"recursion"`        // runs the kernel skipped
+	UnseenSeconds    float64 `json:"unseen_seconds"`   // busy time by the kernel's count that no row has: the unattributed row
+	Breaches         uint64  `json:"breaches"`         // windows in which rows did not add up to energy: a bug
+	FoldedRows       uint64  `json:"folded,omitempty"` // rows of a total that were folded into others to bound memory
+	UnknownCgroups   uint64  `json:"unknown_cgroups"`  // cgroups gone before their path was read
+	MarkedDomains    uint64  `json:"marked_domains"`   // domain windows with a mark
+	BusyUnread       uint64  `json:"busy_unread"`      // windows in which the kernel's busy time could not be read
+}
+
+// Any tells whether something was lost that a user should know of. Spilling costs time, not truth.
+func (l Losses) Any() bool {
+	l.Spilled, l.UnseenSeconds = 0, 0
+	return l != Losses{}
+}
+
+// Self is what measuring cost.
+type Self struct {
+	CPUSeconds float64 `json:"cpu_seconds"` // of this program in user space and system calls
+	RSSBytes   uint64  `json:"rss_bytes"`
+}
