@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+)
+
+// accounts merges the usages of one step, which come by CPU, into one row for each account: a process in a cgroup.
+type accounts struct {
+	usages []bpf.Usage // as drained
+	rows   []bpf.Usage // one for each account: Time and Switches summed, the newest name
+	time   []time.Duration
+	shared []bool // by row: the overflow row, which is no account
+	index  map[bpf.Account]int
+}
+
+// merge fills rows and time. Threads whose leader was already released (Start 0) join the process of their TGID.
+func (a *accounts) merge(places *places, procs *processes, overflow []time.Duration) {
+	if a.index == nil {
+		a.index = map[bpf.Account]int{}
+	}
+	clear(a.index)
+	a.rows, a.time, a.shared = a.rows[:0], a.time[:0], a.shared[:0]
+	for i := range a.usages {
+		if a.usages[i].Start != 0 {
+			procs.see(&a.usages[i])
+			a.add(&a.usages[i], places)
+		}
+	}
+	for i := range a.usages {
+		if u := &a.usages[i]; u.Start == 0 {
+			if start, ok := procs.starts[u.TGID]; ok {
+				u.Start = start
+			}
+			procs.see(u)
+			a.add(u, places)
+		}
+	}
+	for cpu, t := range overflow {
+		if t > 0 {
+			a.add(&bpf.Usage{CPU: cpu, Time: t}, places)
+			a.shared[len(a.shared)-1] = true
+		}
+	}
+}
+
+func (a *accounts) add(u *bpf.Usage, places *places) {
+	row, ok := a.index[u.Account]
+	if !ok {
+		row = len(a.rows)
+		a.index[u.Account] = row
+		a.rows = append(a.rows, *u)
+		a.rows[row].Time, a.rows[row].Switches = 0, 0
+		a.shared = append(a.shared, false)
+		for range places.n {
+			a.time = append(a.time, 0)
+		}
+	}
+	r := &a.rows[row]
+	r.Time += u.Time
+	r.Switches += u.Switches
+	if u.Execs > r.Execs {
+		r.Execs, r.Comm = u.Execs, u.Comm
+	}
+	if r.PPID == 0 {
+		r.PPID = u.PPID
+	}
+	r.Root = max(r.Root, u.Root)
+	a.time[row*places.n+places.of(u.CPU)] += u.Time
+}
+
+// isOverflow tells the row of the time that no table had room for: no process has TGID 0.
+func isOverflow(u *bpf.Usage) bool { return u.TGID == 0 }
+
+// processes remembers which processes were seen, so that each counts once however many windows it runs in.
+type processes struct {
+	seen    map[process]*processState
+	starts  map[uint32]time.Duration // of the newest process of a TGID
+	sweepAt int
+	alive   func(tgid uint32) bool
+}
+
+type process struct {
+	tgid  uint32
+	start time.Duration
+}
+
+type processState struct {
+	window  uint64 // the last one it was counted in
+	counted bool   // in the total
+	root    uint32
+}
+
+// sweepMin is how many processes are remembered before the first look for those that are gone.
+const sweepMin = 16384
+
+func (p *processes) init() {
+	p.seen, p.starts = map[process]*processState{}, map[uint32]time.Duration{}
+	p.sweepAt = sweepMin
+	if p.alive == nil {
+		p.alive = processExists
+	}
+}
+
+func (p *processes) see(u *bpf.Usage) {
+	key := process{u.TGID, u.Start}
+	st, ok := p.seen[key]
+	if !ok {
+		st = &processState{}
+		p.seen[key] = st
+		p.starts[u.TGID] = u.Start
+	}
+	if u.Root != 0 {
+		st.root = u.Root
+	}
+	u.Root = st.root
+}
+
+func (p *processes) state(u *bpf.Usage) *processState { return p.seen[process{u.TGID, u.Start}] }
+
+// sweep forgets processes that are gone, once there are many: a pid and start time never come back, so the count stays right.
+func (p *processes) sweep() {
+	if len(p.seen) < p.sweepAt {
+		return
+	}
+	for key := range p.seen {
+		if !p.alive(key.tgid) {
+			delete(p.seen, key)
+			delete(p.starts, key.tgid)
+		}
+	}
+	p.sweepAt = max(sweepMin, 2*len(p.seen))
+}

@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// rowKey tells rows apart: an account, a group of them, or one of the rows that are no account.
+type rowKey struct {
+	kind   string
+	id     uint64 // tgid, uid or cgroup id
+	start  time.Duration
+	cgroup uint64
+	name   string // command
+}
+
+// accRow adds up what one row used.
+type accRow struct {
+	key       rowKey
+	last      bpf.Usage // of the account, or of the group's latest: names are read from it when the row is shown
+	processes int
+	time      time.Duration
+	switches  uint64
+	joules    []units.Microjoules // by domain
+	step      uint64              // the last step it ran in
+}
+
+func (r *accRow) sum() (e units.Microjoules) {
+	for _, j := range r.joules {
+		e += j
+	}
+	return e
+}
+
+// accumulator adds up steps into a window, or into the total.
+type accumulator struct {
+	isTotal  bool
+	windowNo uint64
+	steps    uint64
+	rows     map[rowKey]*accRow
+	energy   []domainStep
+	marks    [][]string
+	seconds  time.Duration
+	start    time.Time
+	end      time.Time
+	unseen   time.Duration
+	seen     int
+	losses   bpf.Losses // at the start
+	extra    snapshot.Losses
+	self     selfUse
+}
+
+// maxRows bounds memory: above it the rows with the fewest joules that did not just run are folded into others.
+const maxRows = 16384
+
+// maxMarks bounds how many different marks of a domain are kept.
+const maxMarks = 8
+
+func (e *Engine) newAccumulator() *accumulator {
+	return &accumulator{
+		rows: map[rowKey]*accRow{}, energy: make([]domainStep, len(e.domains)), marks: make([][]string, len(e.domains)),
+		start: e.prev.wall, end: e.prev.wall, losses: e.prev.losses, self: readSelf(),
+	}
+}
+
+// book adds one step: the accounts' times, and the ledger's cells.
+func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Duration, breach bool) {
+	a.steps++
+	a.seconds += wall
+	a.end = e.cur.wall
+	a.unseen += unseen
+	for d, s := range domains {
+		a.energy[d].energy += s.energy
+		a.energy[d].low += s.low
+		a.energy[d].high += s.high
+		if s.mark != "" {
+			a.extra.MarkedDomains++
+			if !slices.Contains(a.marks[d], s.mark) && len(a.marks[d]) < maxMarks {
+				a.marks[d] = append(a.marks[d], s.mark)
+			}
+		}
+	}
+	if breach {
+		a.extra.Breaches++
+	}
+	if !e.cur.busyGood {
+		a.extra.BusyUnread++
+	}
+	var seen time.Duration
+	for i := range e.accounts.rows {
+		u := &e.accounts.rows[i]
+		seen += u.Time
+		r := a.row(e.keyOf(u), len(domains))
+		r.last, r.time, r.switches = *u, r.time+u.Time, r.switches+u.Switches
+		if r.key.kind != snapshot.Overflow {
+			r.processes += a.count(e, u)
+		}
+		r.add(e.ledger.Row(i))
+	}
+	idle := a.row(rowKey{kind: snapshot.Idle}, len(domains))
+	idle.time += max(0, wall*time.Duration(e.parts.Host.CPUs)-seen-unseen)
+	idle.add(e.ledger.Row(e.ledger.Idle()))
+	un := a.row(rowKey{kind: snapshot.Unattributed}, len(domains))
+	un.time += unseen
+	un.add(e.ledger.Row(e.ledger.Unattributed()))
+	a.fold()
+}
+
+func (r *accRow) add(cells []units.Microjoules) {
+	for d, c := range cells {
+		r.joules[d] += c
+	}
+}
+
+func (a *accumulator) row(key rowKey, domains int) *accRow {
+	r := a.rows[key]
+	if r == nil {
+		r = &accRow{key: key, joules: make([]units.Microjoules, domains)}
+		a.rows[key] = r
+	}
+	r.step = a.steps
+	return r
+}
+
+// count tells 1 for a process that this accumulator sees for the first time, and counts it among those seen.
+func (a *accumulator) count(e *Engine, u *bpf.Usage) int {
+	st := e.procs.state(u)
+	if st == nil {
+		return 0
+	}
+	if a.isTotal && st.counted || !a.isTotal && st.window == a.windowNo {
+		return 0
+	}
+	if a.isTotal {
+		st.counted = true
+	} else {
+		st.window = a.windowNo
+	}
+	if !u.Kernel && (!e.cfg.Selected || u.Root != 0) {
+		a.seen++
+	}
+	return 1
+}
+
+// keyOf says which row an account belongs to.
+func (e *Engine) keyOf(u *bpf.Usage) rowKey {
+	switch {
+	case isOverflow(u):
+		return rowKey{kind: snapshot.Overflow}
+	case e.cfg.Selected && u.Root == 0:
+		return rowKey{kind: snapshot.Others}
+	case e.cfg.By == ByProcess && u.Kernel:
+		return rowKey{kind: snapshot.Kernel, id: uint64(u.TGID), start: u.Start, cgroup: u.Cgroup}
+	case e.cfg.By == ByProcess:
+		return rowKey{kind: snapshot.Process, id: uint64(u.TGID), start: u.Start, cgroup: u.Cgroup}
+	case u.Kernel: // kernel threads are one group: they have no user, and their cgroup is the root's
+		return rowKey{kind: snapshot.Kernel}
+	case e.cfg.By == ByCommand:
+		return rowKey{kind: snapshot.Group, name: u.Comm}
+	case e.cfg.By == ByUser:
+		return rowKey{kind: snapshot.Group, id: uint64(u.UID)}
+	}
+	return rowKey{kind: snapshot.Group, id: u.Cgroup}
+}
+
+// fold moves the least of the rows that are not running into others, once there are too many.
+func (a *accumulator) fold() {
+	if len(a.rows) <= maxRows {
+		return
+	}
+	var idle []*accRow
+	for _, r := range a.rows {
+		if r.step < a.steps && (r.key.kind == snapshot.Process || r.key.kind == snapshot.Group) {
+			idle = append(idle, r)
+		}
+	}
+	slices.SortFunc(idle, func(x, y *accRow) int { return cmp.Compare(x.sum(), y.sum()) })
+	idle = idle[:min(len(idle), maxRows/2)]
+	for _, r := range idle {
+		a.absorb(r)
+		delete(a.rows, r.key)
+	}
+	a.extra.FoldedRows += uint64(len(idle))
+}
+
+// absorb adds a row to others.
+func (a *accumulator) absorb(r *accRow) {
+	o := a.row(rowKey{kind: snapshot.Others}, len(r.joules))
+	o.time, o.switches, o.processes = o.time+r.time, o.switches+r.switches, o.processes+r.processes
+	o.add(r.joules)
+}

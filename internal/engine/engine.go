@@ -1,0 +1,174 @@
+// Package engine is the loop: drain the kernel's tables, read the energy, attribute it, name the accounts, price them in carbon,
+// and publish a Snapshot.
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/attribution"
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/intensity"
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/host"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
+	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+	"github.com/eco2-bpf/eco2-bpf/powermodel"
+)
+
+// Collector is where CPU time comes from: bpf.Collector, or a test's own.
+type Collector interface {
+	Drain(into []bpf.Usage) ([]bpf.Usage, error)
+	Overflow() []time.Duration
+	Losses() bpf.Losses
+	CPUs() int
+}
+
+// BusyReader is the kernel's own busy time by CPU, cumulative: host.Busy, or a test's own.
+type BusyReader interface {
+	Read(into []time.Duration) error
+}
+
+// Groupings: what a row is.
+const (
+	ByProcess = "process"
+	ByCommand = "command"
+	ByUser    = "user"
+	ByCgroup  = "cgroup"
+)
+
+// Groupings lists them in the order of the help text.
+var Groupings = []string{ByProcess, ByCommand, ByUser, ByCgroup}
+
+// Config is what the user chose.
+type Config struct {
+	Interval  time.Duration // of a window
+	By        string
+	Top       int // rows of accounts a snapshot keeps; 0: all
+	Idle      attribution.IdlePolicy
+	IdleWatts map[string]units.Watts // by domain: floors that the user gives; others are learned
+	Selected  bool                   // only followed accounts get rows, the rest is one row: others
+	Factor    intensity.Factor
+	PUE       float64
+}
+
+// Parts are what an Engine is made of. Engine closes none of them.
+type Parts struct {
+	Collector  Collector
+	Source     energy.Source
+	Busy       BusyReader
+	BusySource string
+	Topology   host.Topology
+	Host       host.Host
+	Model      powermodel.Model
+	Users      *identity.Users
+	Cgroups    *identity.Cgroups
+	BootTime   time.Time
+	Now        func() time.Duration // monotonic; default host.Monotonic
+}
+
+// Engine turns drains into snapshots. Its methods are for one goroutine.
+type Engine struct {
+	cfg     Config
+	parts   Parts
+	domains []energy.Domain
+	places  places
+	floors  []floor
+
+	prev, cur step
+	ledger    attribution.Ledger
+	reconcile attribution.Reconciler
+	accounts  accounts
+	procs     processes
+
+	window, total *accumulator
+}
+
+// New checks the configuration against the parts and takes the baseline: what was used before it returns is nobody's.
+func New(cfg Config, parts Parts) (*Engine, error) {
+	if parts.Now == nil {
+		parts.Now = host.Monotonic
+	}
+	e := &Engine{cfg: cfg, parts: parts, domains: parts.Source.Domains()}
+	e.places = newPlaces(parts.Topology, e.domains)
+	var err error
+	if e.floors, err = newFloors(e.domains, cfg.IdleWatts, parts); err != nil {
+		return nil, err
+	}
+	e.procs.init()
+	e.prev, e.cur = newStep(parts.Collector.CPUs(), len(e.domains)), newStep(parts.Collector.CPUs(), len(e.domains))
+	if err := e.read(&e.prev); err != nil {
+		return nil, err
+	}
+	e.window, e.total = e.newAccumulator(), e.newAccumulator()
+	e.window.windowNo, e.total.isTotal = 1, true
+	return e, nil
+}
+
+// ConfigError says what of the user's configuration does not fit this machine.
+type ConfigError struct{ Text string }
+
+func (e *ConfigError) Error() string { return e.Text }
+
+// floor is what is known of a domain's idle power.
+type floor struct {
+	model  powermodel.Range  // of an estimate: its own idle power
+	learns *powermodel.Floor // of a measured domain, or what the user gave; nil: model
+	last   powermodel.FloorEstimate
+}
+
+// floorModel marks an idle power that is the estimate's own.
+const floorModel = "model"
+
+func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Parts) ([]floor, error) {
+	floors := make([]floor, len(domains))
+	var names []string
+	used := 0
+	for i, d := range domains {
+		cpus := len(parts.Topology.CPUsOf(d.Socket, d.Die))
+		names = append(names, d.Name)
+		w, ok := given[d.Name]
+		switch {
+		case ok:
+			floors[i].learns = powermodel.FixedFloor(w)
+			used++
+		case d.Method == energy.Estimated:
+			floors[i].model = parts.Model.IdleWatts(cpus)
+		default:
+			floors[i].learns = powermodel.NewFloor(cpus, parts.Model)
+		}
+	}
+	if used < len(given) {
+		for name := range given {
+			if !strings.Contains("\n"+strings.Join(names, "\n")+"\n", "\n"+name+"\n") {
+				return nil, &ConfigError{fmt.Sprintf("--idle-watts: no energy domain is called %q here; there is %s", name, strings.Join(names, ", "))}
+			}
+		}
+	}
+	return floors, nil
+}
+
+// idle returns the idle part of a domain's energy in a step, having learned from it.
+func (f *floor) idle(e units.Microjoules, busy, wall time.Duration, marked bool) units.Microjoules {
+	if f.learns == nil {
+		idle := min(f.model.Value.Over(wall), e)
+		f.last = powermodel.FloorEstimate{Watts: f.model.Value, Low: f.model.Low, High: f.model.High, How: floorModel, Energy: idle}
+		return idle
+	}
+	if !marked { // the energy of a marked window is incomplete
+		f.learns.Observe(e, busy, wall)
+	}
+	f.last = f.learns.Idle(e, busy, wall)
+	return min(max(f.last.Energy, 0), e)
+}
+
+func (e *Engine) idlePowers() []snapshot.IdlePower {
+	out := make([]snapshot.IdlePower, len(e.domains))
+	for i, d := range e.domains {
+		l := e.floors[i].last
+		out[i] = snapshot.IdlePower{Domain: d.Name, Watts: l.Watts, How: l.How, Low: l.Low, High: l.High}
+	}
+	return out
+}

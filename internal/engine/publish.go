@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+)
+
+// publish turns what was added up into a Snapshot.
+func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
+	e.top(a)
+	s := &snapshot.Snapshot{
+		Kind: kind, By: e.cfg.By, IdlePolicy: e.cfg.Idle.String(), Start: a.start, End: a.end, Seconds: a.seconds.Seconds(),
+		Host:   snapshot.Host{Name: e.parts.Host.Name, CPUs: e.parts.Host.CPUs, Sockets: e.parts.Host.Sockets, Kernel: e.parts.Host.Kernel},
+		Energy: e.energyOf(a), Idle: e.idlePowers(), Intensity: e.intensity(), ProcessesSeen: a.seen, BusySource: e.parts.BusySource,
+	}
+	for _, r := range a.rows {
+		if r.key.kind == snapshot.Overflow && r.time == 0 {
+			continue
+		}
+		s.Rows = append(s.Rows, e.rowOf(r))
+	}
+	slices.SortFunc(s.Rows, compareRows)
+	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self)
+	return s
+}
+
+// compareRows puts accounts first, the most joules on top, then the rows that are no account in a fixed order.
+func compareRows(x, y snapshot.Row) int {
+	return cmp.Or(
+		cmp.Compare(rank(x.Kind), rank(y.Kind)),
+		cmp.Compare(y.Joules, x.Joules),
+		cmp.Compare(y.CPUSeconds, x.CPUSeconds),
+		cmp.Compare(x.PID, y.PID),
+		cmp.Compare(x.Comm, y.Comm),
+	)
+}
+
+func rank(kind string) int {
+	return 1 + slices.Index([]string{snapshot.Others, snapshot.Overflow, snapshot.Unattributed, snapshot.Idle}, kind)
+}
+
+// top leaves the cfg.Top accounts with the most joules and folds the rest into others.
+func (e *Engine) top(a *accumulator) {
+	if e.cfg.Top <= 0 {
+		return
+	}
+	var rows []*accRow
+	for _, r := range a.rows {
+		if rank(r.key.kind) == 0 {
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) <= e.cfg.Top {
+		return
+	}
+	slices.SortFunc(rows, func(x, y *accRow) int {
+		return cmp.Or(cmp.Compare(y.sum(), x.sum()), cmp.Compare(y.time, x.time), cmp.Compare(x.key.id, y.key.id))
+	})
+	for _, r := range rows[e.cfg.Top:] {
+		a.absorb(r)
+		delete(a.rows, r.key)
+	}
+}
+
+func (e *Engine) rowOf(r *accRow) snapshot.Row {
+	sum := r.sum()
+	row := snapshot.Row{
+		Kind: r.key.kind, UID: -1, Processes: r.processes, CPUSeconds: r.time.Seconds(), Switches: r.switches,
+		Joules: sum, ByDomain: r.joules, CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
+	}
+	u := &r.last
+	switch {
+	case rank(r.key.kind) > 0:
+		row.Comm = ""
+	case e.cfg.By == ByProcess:
+		row.PID, row.PPID, row.Comm = int(u.TGID), int(u.PPID), u.Comm
+		row.UID, row.User = int(u.UID), e.parts.Users.Name(u.UID)
+		row.CgroupID, row.Cgroup = u.Cgroup, e.parts.Cgroups.Path(u.Cgroup)
+		if u.Start != 0 {
+			row.Start = e.parts.BootTime.Add(u.Start)
+		}
+		row.Processes = 1
+	case r.key.kind == snapshot.Kernel:
+		row.Comm = "kernel threads"
+	case e.cfg.By == ByCommand:
+		row.Comm = r.key.name
+	case e.cfg.By == ByUser:
+		row.UID, row.User = int(u.UID), e.parts.Users.Name(u.UID)
+	case e.cfg.By == ByCgroup:
+		row.CgroupID, row.Cgroup = u.Cgroup, e.parts.Cgroups.Path(u.Cgroup)
+	}
+	return row
+}
+
+// splitCPUTime is how the active part of every domain is shared today.
+const splitCPUTime = "cpu_time"
+
+func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
+	out := make([]snapshot.Energy, len(e.domains))
+	for i, d := range e.domains {
+		sum := a.energy[i]
+		if d.Method == energy.Measured { // the counter's own step, at either edge
+			edge := 2 * energy.EdgeBound(sum.energy.Per(a.seconds))
+			sum.low, sum.high = max(0, sum.low-edge), sum.high+edge
+		}
+		out[i] = snapshot.Energy{
+			Domain: d.Name, Joules: sum.energy, Method: d.Method, Source: d.Source, Low: sum.low, High: sum.high,
+			Scope: d.Scope, Split: splitCPUTime, Marks: a.marks[i],
+		}
+	}
+	return out
+}
+
+func (e *Engine) intensity() snapshot.Intensity {
+	f := e.cfg.Factor
+	return snapshot.Intensity{
+		Region: f.Region, Name: f.Name, GPerKWh: f.GramsPerKWh, PUE: e.cfg.PUE, Source: f.Source, Year: f.Year,
+		Basis: f.Basis, Method: f.Method, How: f.How, Guess: f.Guess, Note: f.Note,
+	}
+}
+
+func (e *Engine) lossesOf(a *accumulator) snapshot.Losses {
+	now, l := e.prev.losses, a.extra
+	l.Missed = now.Missed - a.losses.Missed
+	l.OverflowSwitches = now.OverflowSwitches - a.losses.OverflowSwitches
+	l.OverflowSeconds = (now.Overflow - a.losses.Overflow).Seconds()
+	l.Spilled = now.Spilled - a.losses.Spilled
+	l.Unfollowed = now.Unfollowed - a.losses.Unfollowed
+	l.Recursion = now.Recursion - a.losses.Recursion
+	l.UnseenSeconds = a.unseen.Seconds()
+	if a.isTotal {
+		l.UnknownCgroups = e.parts.Cgroups.Unknown
+	}
+	return l
+}
+
+// selfUse is what this program has used so far.
+type selfUse struct{ cpu time.Duration }
+
+func readSelf() selfUse {
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {
+		return selfUse{}
+	}
+	return selfUse{cpu: time.Duration(ru.Utime.Nano() + ru.Stime.Nano())}
+}
+
+func (s selfUse) since(start selfUse) snapshot.Self {
+	out := snapshot.Self{CPUSeconds: (s.cpu - start.cpu).Seconds()}
+	// The second field of statm is the resident set, in pages.
+	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if f := bytes.Fields(b); len(f) > 1 {
+			if n, err := strconv.ParseUint(string(f[1]), 10, 64); err == nil {
+				out.RSSBytes = n * uint64(os.Getpagesize())
+			}
+		}
+	}
+	return out
+}
+
+// Total publishes what was used since New. The engine can go on afterwards, unless Top has cut the rows.
+func (e *Engine) Total() *snapshot.Snapshot { return e.publish(e.total, snapshot.Total) }

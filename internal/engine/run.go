@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+	"github.com/eco2-bpf/eco2-bpf/powermodel"
+)
+
+// maxStep bounds how long the tables fill between two drains, and how long a counter can go unread: a window longer than that is
+// made of several steps.
+const maxStep = time.Second
+
+// Run publishes a window each interval until ctx ends, d has passed (0: no end), or publish fails. The last window may be shorter;
+// it is published too, so that the windows add up to the total. The caller asks for Total afterwards.
+func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapshot.Snapshot) error) error {
+	began := e.prev.at
+	windowEnd := began + e.cfg.Interval
+	stop := time.Duration(1<<63 - 1)
+	if d > 0 {
+		stop = began + d
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		next := min(windowEnd, stop, e.prev.at+e.stepLength(e.prev.at-began))
+		timer.Reset(max(0, next-e.parts.Now()))
+		ended := false
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-timer.C:
+		}
+		if err := e.advance(); err != nil {
+			return err
+		}
+		ended = ended || e.prev.at >= stop
+		if e.prev.at >= windowEnd || ended {
+			if err := publish(e.nextWindow()); err != nil {
+				return err
+			}
+			// An edge that came late does not move the others; edges that were slept through are not made up for.
+			for windowEnd <= e.prev.at {
+				windowEnd += e.cfg.Interval
+			}
+		}
+		if ended {
+			return nil
+		}
+	}
+}
+
+// learnStep is the step while a floor is to be learned: a loaded step before that is split by the CPU table's idle share, which may be
+// off by half.
+const learnStep = 250 * time.Millisecond
+
+// learnFor bounds that: a machine under constant load cannot teach its floor, and steps cost.
+const learnFor = 10 * time.Second
+
+func (e *Engine) stepLength(running time.Duration) time.Duration {
+	if running >= learnFor {
+		return maxStep
+	}
+	for i := range e.floors {
+		if f := &e.floors[i]; f.learns != nil && f.last.How != powermodel.FloorGiven && f.last.How != powermodel.FloorLearned {
+			return learnStep
+		}
+	}
+	return maxStep
+}
+
+// nextWindow publishes the window that ends here and begins another.
+func (e *Engine) nextWindow() *snapshot.Snapshot {
+	s := e.publish(e.window, snapshot.Window)
+	no := e.window.windowNo
+	e.window = e.newAccumulator()
+	e.window.windowNo = no + 1
+	return s
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eco2-bpf/eco2-bpf/attribution"
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// step is the machine at one edge: everything cumulative that is read there.
+type step struct {
+	at       time.Duration // monotonic
+	wall     time.Time
+	busy     []time.Duration
+	busyGood bool
+	samples  []energy.Sample
+	losses   bpf.Losses
+}
+
+func newStep(cpus, domains int) step {
+	return step{busy: make([]time.Duration, cpus), samples: make([]energy.Sample, domains)}
+}
+
+// read ends a step: first the tables, then the energy, stamped by one clock. The usages stay in e.accounts.
+func (e *Engine) read(s *step) error {
+	var err error
+	if e.accounts.usages, err = e.parts.Collector.Drain(e.accounts.usages[:0]); err != nil {
+		return err
+	}
+	s.at, s.wall = e.parts.Now(), time.Now()
+	s.busyGood = e.parts.Busy.Read(s.busy) == nil
+	edge := energy.Edge{Time: s.at}
+	if s.busyGood {
+		edge.Busy = s.busy
+	}
+	e.parts.Source.Read(edge, s.samples)
+	s.losses = e.parts.Collector.Losses()
+	return nil
+}
+
+// domainStep is one domain's energy in one step.
+type domainStep struct {
+	energy, low, high units.Microjoules
+	mark              string
+}
+
+// advance does one step: reads the edge and books what was used since the last one into window and total.
+func (e *Engine) advance() error {
+	copy(e.cur.busy, e.prev.busy) // CPUs that are not listed keep their value
+	if err := e.read(&e.cur); err != nil {
+		return err
+	}
+	e.accounts.merge(&e.places, &e.procs, e.parts.Collector.Overflow())
+	wall := e.cur.at - e.prev.at
+	busy, unseen := e.denominators()
+
+	domains := make([]domainStep, len(e.domains))
+	in := attribution.Input{
+		Policy: e.cfg.Idle, Rows: len(e.accounts.rows), Places: e.places.n, Time: e.accounts.time, Shared: e.accounts.shared,
+		Busy: busy, Domains: make([]attribution.Domain, len(e.domains)),
+	}
+	for d := range e.domains {
+		domains[d] = between(&e.prev.samples[d], &e.cur.samples[d])
+		used := domains[d].energy
+		in.Domains[d] = attribution.Domain{
+			Energy: used, Places: e.places.domains[d],
+			Idle: e.floors[d].idle(used, e.places.sum(d, busy), wall, domains[d].mark != ""),
+		}
+	}
+	err := e.ledger.Apply(&in)
+	if err == nil {
+		err = e.ledger.Check(in.Domains)
+	}
+	if err != nil {
+		e.giveUp(&in)
+	}
+	for _, acc := range []*accumulator{e.window, e.total} {
+		acc.book(e, domains, wall, unseen, err != nil)
+	}
+	e.prev, e.cur = e.cur, e.prev
+	e.procs.sweep()
+	return nil
+}
+
+// giveUp books a step that broke the law, which is a bug: all of its energy is nobody's, so that no wrong row is shown.
+func (e *Engine) giveUp(in *attribution.Input) {
+	e.accounts.rows = e.accounts.rows[:0]
+	none := attribution.Input{Places: in.Places, Busy: make([]time.Duration, in.Places), Domains: in.Domains}
+	for d := range none.Domains {
+		none.Domains[d].Idle, none.Domains[d].Energy = 0, max(0, none.Domains[d].Energy)
+	}
+	_ = e.ledger.Apply(&none) // checked above: only sizes and signs can be refused
+}
+
+// between is what one domain used between two samples; never negative.
+func between(a, b *energy.Sample) domainStep {
+	used := max(0, b.Energy-a.Energy)
+	return domainStep{energy: used, low: min(used, max(0, b.Low-a.Low)), high: max(used, b.High-a.High), mark: b.Mark}
+}
+
+// denominators returns, by place, the busy time that energy is shared over: the kernel's own, and never less than what was seen.
+// unseen is what of it has no row.
+func (e *Engine) denominators() (busy []time.Duration, unseen time.Duration) {
+	seen := make([]time.Duration, e.places.n)
+	for i, t := range e.accounts.time {
+		seen[i%e.places.n] += t
+	}
+	busy = make([]time.Duration, e.places.n)
+	if !e.cur.busyGood || !e.prev.busyGood {
+		copy(busy, seen)
+		return busy, 0
+	}
+	for cpu := range e.cur.busy {
+		busy[e.places.of(cpu)] += max(0, e.cur.busy[cpu]-e.prev.busy[cpu])
+	}
+	for p := range busy {
+		busy[p] = e.reconcile.Busy(p, busy[p], seen[p])
+		unseen += busy[p] - seen[p]
+	}
+	return busy, unseen
+}
+
+// processExists asks without touching /proc: signal 0 is delivered to nobody.
+func processExists(tgid uint32) bool {
+	err := unix.Kill(int(tgid), 0)
+	return !errors.Is(err, unix.ESRCH)
+}
