@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/engine"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
+)
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// terminalSize is zeros where the terminal does not say.
+func terminalSize(f *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
+}
+
+func runAttach(args []string) (int, error) {
+	var m measureFlags
+	var pids []int
+	var duration time.Duration
+	f := newFlags("attach", "[flags]")
+	f.IntSliceVarP(&pids, "pid", "p", nil, "only this process and its descendants; may be given again")
+	f.DurationVarP(&duration, "duration", "d", 0, "stop after this time (default: at Ctrl-C)")
+	m.add(f)
+	f.StringVarP(&m.file, "file", "f", "", "write there in place of stdout")
+	if err := parse(f, args); err != nil {
+		return 0, err
+	}
+	if err := noArgs(f); err != nil {
+		return 0, err
+	}
+	cfg, err := m.config(f)
+	if err != nil {
+		return 0, err
+	}
+	if duration < 0 || f.Changed("duration") && duration == 0 {
+		return 0, usagef("--duration %v: must be above zero, such as 10s", duration)
+	}
+	for _, pid := range pids {
+		if pid <= 0 {
+			return 0, usagef("--pid %d: not a process id; list processes with: ps -e", pid)
+		}
+		if err := identity.CheckProcess(m.procfs, pid); err != nil {
+			return 0, fmt.Errorf("--pid: %w; list processes with: ps -e", err)
+		}
+	}
+	cfg.Selected = len(pids) > 0
+	return exitOK, attach(&m, cfg, pids, duration)
+}
+
+func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Duration) (err error) {
+	s, err := open(&m.machineFlags, cfg.Selected)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if cfg.Selected {
+		err := identity.WalkTree(m.procfs, pids, func(pid, root int) error { return s.collector.Follow(pid, uint32(root)) })
+		if err != nil {
+			return err
+		}
+	}
+	e, err := engine.New(cfg, s.parts)
+	if err != nil {
+		return err
+	}
+	out, err := openTarget(m.format, m.file, os.Stdout, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.close()) }()
+	s.announce(&cfg)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends at once
+	}()
+	if err := e.Run(ctx, duration, out.show); err != nil {
+		return err
+	}
+	return out.show(e.Total())
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/intensity"
+	"github.com/eco2-bpf/eco2-bpf/internal/host"
+	"github.com/eco2-bpf/eco2-bpf/internal/output"
+)
+
+// finding is one line of doctor: a state (ok, note, BAD), and the next step where something can be done.
+func finding(state, what, text, next string) {
+	fmt.Printf("%-4s %-10s %s\n", state, what, output.Clean(text))
+	if next != "" {
+		fmt.Printf("%15s next: %s\n", "", output.Clean(next))
+	}
+}
+
+func runDoctor(args []string) (int, error) {
+	var m machineFlags
+	f := newFlags("doctor", "[flags]")
+	m.add(f)
+	if err := parse(f, args); err != nil {
+		return 0, err
+	}
+	if err := noArgs(f); err != nil {
+		return 0, err
+	}
+	if err := m.check(); err != nil {
+		return 0, err
+	}
+	finding("ok", "kernel", host.Kernel(), "")
+	code := doctorPrograms()
+	if c := doctorMachine(&m); code == exitOK {
+		code = c
+	}
+	return code, nil
+}
+
+// doctorPrograms attaches for a second and looks at what is lost.
+func doctorPrograms() int {
+	c, err := bpf.Open(bpf.Options{Follow: true, BTF: os.Getenv(btfEnv)})
+	var un *bpf.UnavailableError
+	switch {
+	case errors.As(err, &un):
+		finding("BAD", "programs", un.Error(), un.Next)
+		return exitUnavailable
+	case err != nil:
+		finding("BAD", "programs", err.Error(), "")
+		return exitFailure
+	}
+	defer c.Close()
+	finding("ok", "btf", "the kernel shows its types", "")
+	finding("ok", "privileges", "the programs load and attach (sched_switch, fork, exit)", "")
+	usages, err := c.Drain(nil)
+	if err == nil {
+		time.Sleep(time.Second)
+		usages, err = c.Drain(usages[:0])
+	}
+	if err != nil {
+		finding("BAD", "drain", err.Error(), "")
+		return exitFailure
+	}
+	switches := uint64(0)
+	for _, u := range usages {
+		switches += u.Switches
+	}
+	l := c.Losses()
+	text := fmt.Sprintf("in 1 s: %d switches seen, %d missed, %d without a table entry, %d skipped", switches, l.Missed, l.OverflowSwitches, l.Recursion)
+	switch {
+	case l.OverflowSwitches+l.Recursion > 0:
+		finding("note", "losses", text, "their energy is in the rows overflow and unattributed")
+	case l.Missed > 0:
+		finding("note", "losses", text, "some switches of protected processes are not shown to tracing here; their time is in the row unattributed, charged to nobody")
+	default:
+		finding("ok", "losses", text, "")
+	}
+	return exitOK
+}
+
+// doctorMachine looks at what is read without programs.
+func doctorMachine(m *machineFlags) int {
+	cg, err := host.ReadCgroups(m.procfs)
+	switch {
+	case err != nil:
+		finding("BAD", "cgroups", err.Error(), "mount procfs, or name it with --procfs")
+		return exitFailure
+	case cg.Mount == "":
+		finding("note", "cgroups", "no hierarchy is mounted: rows carry cgroup ids without names", "mount -t cgroup2 none /sys/fs/cgroup")
+	case cg.V1:
+		finding("ok", "cgroups", "v1, by the cpu controller at "+cg.Mount, "")
+	default:
+		finding("ok", "cgroups", "v2 at "+cg.Mount, "")
+	}
+	busy, err := host.OpenBusy(m.procfs, cg)
+	if err != nil {
+		finding("BAD", "busy time", err.Error(), "mount procfs, or name it with --procfs")
+		return exitFailure
+	}
+	defer busy.Close()
+	if busy.How == "cpuacct" {
+		finding("ok", "busy time", "the kernel's cpuacct totals, in nanoseconds", "")
+	} else {
+		finding("note", "busy time", "/proc/stat, in steps of 10 ms; interrupts and the way in and out of idle show as unattributed", "")
+	}
+	cpus, err := bpf.PossibleCPUs()
+	if err != nil {
+		finding("BAD", "cpus", err.Error(), "")
+		return exitFailure
+	}
+	mach := readMachine(m, cpus)
+	if mach.assumed {
+		finding("note", "topology", "sysfs does not say which socket the CPUs are in: one is assumed", "")
+	} else {
+		finding("ok", "topology", fmt.Sprintf("%d CPUs online, %d socket(s)", len(mach.topo.CPUsOf(-1, -1)), len(mach.topo.Sockets())), "")
+	}
+	source, reasons, err := mach.detect(m)
+	for _, r := range reasons {
+		state := "ok"
+		if !r.OK {
+			state = "note"
+		}
+		finding(state, r.Source, r.Text, r.Next)
+	}
+	if err != nil {
+		finding("BAD", "energy", err.Error(), "")
+		return exitFailure
+	}
+	defer source.Close()
+	for _, d := range source.Domains() {
+		finding("ok", "energy", fmt.Sprintf("%s is %s by %s: %s", d.Name, d.Method, d.Source, d.Detail), "")
+	}
+	factor := intensity.Guess(host.TimeZone("/"))
+	finding("note", "carbon", fmt.Sprintf("without --region: %s, %.4g g/kWh (%s)", factor.Name, factor.GramsPerKWh, factor.How), "choose with --region or --factor")
+	return exitOK
+}

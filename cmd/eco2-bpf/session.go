@@ -1,0 +1,179 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/engine"
+	"github.com/eco2-bpf/eco2-bpf/internal/host"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
+	"github.com/eco2-bpf/eco2-bpf/internal/output"
+	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+	"github.com/eco2-bpf/eco2-bpf/powermodel"
+)
+
+// session holds what is open while measuring.
+type session struct {
+	collector *bpf.Collector
+	parts     engine.Parts
+	reasons   []energy.Reason
+	closers   []func() error
+}
+
+// btfEnv names another file in place of the kernel's type information, for tests of a kernel without it.
+const btfEnv = "ECO2_BPF_BTF"
+
+// machine is what is read without privileges.
+type machine struct {
+	topo    host.Topology
+	model   powermodel.Model
+	assumed bool // the topology is not known
+}
+
+func readMachine(m *machineFlags, cpus int) machine {
+	topo, assumed := host.ReadTopology(m.sysfs, cpus)
+	cpu := powermodel.CPU{}
+	if text, err := os.ReadFile(filepath.Join(m.procfs, "cpuinfo")); err == nil {
+		if c, err := powermodel.ParseCPUInfo(text); err == nil {
+			cpu = c
+		}
+	}
+	return machine{topo: topo, model: powermodel.Resolve(cpu), assumed: assumed}
+}
+
+// detect finds the source of joules.
+func (m *machine) detect(f *machineFlags) (energy.Source, []energy.Reason, error) {
+	return energy.Detect(energy.Options{Choice: f.source, Sysfs: f.sysfs, Estimate: func() ([]energy.ZoneModel, error) {
+		var zones []energy.ZoneModel
+		for _, socket := range m.topo.Sockets() {
+			cpus := m.topo.CPUsOf(socket, -1)
+			zones = append(zones, energy.ZoneModel{
+				Socket: socket, CPUs: cpus, Detail: m.model.How, Scope: m.model.Scope,
+				Watts: func(busy float64) (value, low, high units.Watts) {
+					r := m.model.Watts(len(cpus), busy)
+					return r.Value, r.Low, r.High
+				},
+			})
+		}
+		if len(zones) == 0 {
+			return nil, errors.New("no CPU is online in the topology")
+		}
+		return zones, nil
+	}})
+}
+
+// open attaches and opens all that measuring needs. follow: the caller selects processes.
+func open(f *machineFlags, follow bool) (s *session, err error) {
+	s = &session{}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	cpus, err := bpf.PossibleCPUs()
+	if err != nil {
+		return s, err
+	}
+	m := readMachine(f, cpus)
+	var source energy.Source
+	if source, s.reasons, err = m.detect(f); err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, source.Close)
+	cg, err := host.ReadCgroups(f.procfs)
+	if err != nil {
+		return s, err
+	}
+	busy, err := host.OpenBusy(f.procfs, cg)
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, busy.Close)
+	if s.collector, err = bpf.Open(bpf.Options{CgroupV1: cg.V1, Follow: follow, BTF: os.Getenv(btfEnv)}); err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, s.collector.Close)
+	cgroups := identity.OpenCgroups(cg.Mount)
+	s.closers = append(s.closers, cgroups.Close)
+	s.parts = engine.Parts{
+		Collector: s.collector, Source: source, Busy: busy, BusySource: busy.How, Topology: m.topo, Host: host.Describe(m.topo),
+		Model: m.model, Users: identity.ReadUsers(""), Cgroups: cgroups, BootTime: host.BootTime(),
+	}
+	// Loading the programs took the kernel's type information into memory; the loop needs none of it.
+	debug.FreeOSMemory()
+	return s, nil
+}
+
+func (s *session) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i](); err != nil {
+			say("close: %v", err)
+		}
+	}
+	s.closers = nil
+}
+
+// announce says once what is not as good as it could be: estimates, guesses, left-out counters.
+func (s *session) announce(cfg *engine.Config) {
+	for _, r := range s.reasons {
+		if !r.OK {
+			next := ""
+			if r.Next != "" {
+				next = "; " + r.Next
+			}
+			say("%s: %s%s", r.Source, output.Clean(r.Text), output.Clean(next))
+		}
+	}
+	for _, d := range s.parts.Source.Domains() {
+		if d.Method == energy.Estimated {
+			say("%s is an ESTIMATE: %s", d.Name, output.Clean(d.Detail))
+		}
+	}
+	f := cfg.Factor
+	if f.Guess {
+		say("carbon: %s, %.4g g/kWh; %s; choose with --region or --factor", f.Name, f.GramsPerKWh, output.Clean(f.How))
+	}
+	if f.Note != "" {
+		say("carbon: %s", output.Clean(f.Note))
+	}
+}
+
+// target is where the data goes.
+type target struct {
+	view output.View
+	file *os.File
+	own  bool
+}
+
+// openTarget opens the place and makes the view. redraw: windows replace one another when the place is a terminal.
+func openTarget(format, path string, std *os.File, redraw bool) (*target, error) {
+	t := &target{file: std}
+	if path != "" {
+		f, err := os.Create(path)
+		if err != nil {
+			return nil, fmt.Errorf("open the output file: %w", err)
+		}
+		t.file, t.own = f, true
+	}
+	if format == "json" {
+		t.view = output.JSON{W: t.file}
+	} else {
+		t.view = &output.Table{W: t.file, Redraw: redraw && isTerminal(t.file), Size: func() (int, int) { return terminalSize(t.file) }}
+	}
+	return t, nil
+}
+
+func (t *target) close() error {
+	if !t.own {
+		return nil
+	}
+	return t.file.Close()
+}
+
+func (t *target) show(s *snapshot.Snapshot) error { return t.view.Show(s) }
