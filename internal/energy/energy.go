@@ -38,7 +38,8 @@ type Sample struct {
 	Energy units.Microjoules
 	Low    units.Microjoules
 	High   units.Microjoules
-	Mark   string // why this window's energy is incomplete ("counter reset", "counter unreadable: ..."); empty when all is well
+	Span   time.Duration // what the energy since the last sample covers: longer than the window where a Mark says that joules of earlier ones came late
+	Mark   string        // why this window's energy is incomplete ("counter reset", "counter unreadable: ..."); empty when all is well
 }
 
 // Source reads cumulative energy. Read fills one Sample for each of Domains, in that order; a domain that cannot be read is a Mark, never an error of all.

@@ -74,40 +74,39 @@ func (s *estimate) Read(edge Edge, into []Sample) {
 		if i >= len(into) {
 			return
 		}
-		mark := z.read(edge)
+		mark, span := z.read(edge)
 		// The three sums are floored apart; low <= value <= high must hold for the integers too.
-		into[i] = Sample{At: edge.Time, Energy: z.value.whole, Low: min(z.low.whole, z.value.whole), High: max(z.high.whole, z.value.whole), Mark: mark}
+		into[i] = Sample{At: edge.Time, Energy: z.value.whole, Low: min(z.low.whole, z.value.whole), High: max(z.high.whole, z.value.whole), Span: span, Mark: mark}
 	}
 }
 
-func (z *estimateZone) read(edge Edge) string {
+func (z *estimateZone) read(edge Edge) (mark string, span time.Duration) {
 	if len(z.model.CPUs) == 0 || z.model.Watts == nil {
-		return "no model for this domain"
+		return "no model for this domain", 0
 	}
 	for _, cpu := range z.model.CPUs {
 		if cpu < 0 || cpu >= len(edge.Busy) {
 			z.missed = true // the next complete edge covers this window too
-			return fmt.Sprintf("no busy time of cpu %d", cpu)
+			return fmt.Sprintf("no busy time of cpu %d", cpu), 0
 		}
 	}
 	if !z.have || edge.Time < z.at {
-		mark := ""
 		if z.have {
 			mark = "time went backwards: new baseline"
 		}
 		z.rebase(edge)
-		return mark
+		return mark, 0
 	}
 	dt := edge.Time - z.at
 	if dt == 0 {
-		return "" // no time, no energy; what was used meanwhile shows at the next edge
+		return "", 0 // no time, no energy; what was used meanwhile shows at the next edge
 	}
-	mark := z.integrate(edge, dt)
+	mark = z.integrate(edge, dt)
 	if mark == "" && z.missed {
 		mark = fmt.Sprintf("covers %s: there was no busy time before", seconds(dt))
 	}
 	z.rebase(edge)
-	return mark
+	return mark, dt
 }
 
 // integrate adds the model's power at the mean load of the window.

@@ -74,23 +74,43 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 	}
 	reasons = append(reasons, c.reasons...)
 	p := &powercap{asleep: suspended}
+	packages := 0
 	for _, cand := range c.sorted() {
-		z, more, err := openZone(cand, f)
+		z, more, err := openEither(&cand, f)
 		if reasons = append(reasons, more...); err != nil {
 			broken = append(broken, err)
 			continue
 		}
 		cand.domain.Detail = z.energy.path
 		p.domains, p.zones = append(p.domains, cand.domain), append(p.zones, z)
+		if cand.domain.Scope == kindPackage {
+			packages++
+		}
 	}
-	if len(p.zones) == 0 {
-		err := fmt.Errorf("no powercap zone under %s can be used: see the reasons", class)
+	if packages == 0 { // memory alone would pass for the machine
+		_ = p.Close()
+		err := fmt.Errorf("no package among the powercap zones under %s can be used: see the reasons", class)
 		if len(broken) > 0 {
-			err = fmt.Errorf("no powercap zone under %s can be read: %w", class, broken[0])
+			err = fmt.Errorf("no package among the powercap zones under %s can be read: %w", class, broken[0])
 		}
 		return nil, reasons, err
 	}
 	return p, reasons, nil
+}
+
+// openEither opens a candidate's zone, or its twin where that does not work.
+func openEither(cand *candidate, f files) (*zone, []Reason, error) {
+	z, reasons, err := openZone(*cand, f)
+	if cand.twin == nil {
+		return z, reasons, err
+	}
+	first := cand.dir
+	if err == nil {
+		return z, append(reasons, skipped(true, cand.twin.id, cand.domain.Name+" is read from "+first.id+" already: the same counter")), nil
+	}
+	cand.dir = *cand.twin
+	z, more, err := openZone(*cand, f)
+	return z, append(reasons, more...), err
 }
 
 // openZone opens the counter and reads it once to see that it works; that value is not used.

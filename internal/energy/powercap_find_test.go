@@ -129,6 +129,43 @@ func countNext(reasons []Reason, next string) (n int) {
 	return n
 }
 
+// failing gives the kernel's files, but for the counters of some zones, which give EIO.
+func failing(zones ...string) files {
+	f := kernelFiles
+	f.open = func(path string) (int, error) {
+		if filepath.Base(path) == "energy_uj" && slices.Contains(zones, filepath.Base(filepath.Dir(path))) {
+			return -1, unix.EIO
+		}
+		return openRead(path)
+	}
+	return f
+}
+
+// A package that the MSR driver cannot read is read by way of MMIO.
+func TestTwinStandsIn(t *testing.T) {
+	p, reasons, err := openPowercap(tree(t, "mmio"), failing("intel-rapl:0"))
+	if err != nil {
+		t.Fatal(err, reasons)
+	}
+	defer p.Close()
+	if d := p.Domains(); len(d) != 2 || d[0].Name != "package-0" || !strings.Contains(d[0].Detail, "intel-rapl-mmio:0") {
+		t.Errorf("%+v", d)
+	}
+	for _, r := range reasons {
+		if strings.Contains(r.Text, "already") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Memory without its package is not the machine's energy.
+func TestDramAloneIsNoSource(t *testing.T) {
+	_, reasons, err := openPowercap(tree(t, "single"), failing("intel-rapl:0"))
+	if !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), "no package") {
+		t.Errorf("%v %+v", err, reasons)
+	}
+}
+
 func TestHiddenByContainer(t *testing.T) {
 	root := tree(t, "two-sockets")
 	if err := os.RemoveAll(filepath.Join(root, "devices")); err != nil {

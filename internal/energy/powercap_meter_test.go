@@ -41,9 +41,16 @@ func TestMeterRules(t *testing.T) {
 		"gap hides wraps":           {"package", pkgRange, []read{{0, 0, 0, ""}, {300 * s, 1e9, 1e9, "gap of 300 s: wraps cannot be excluded"}}},
 		"gap below the limit":       {"package", pkgRange, []read{{0, 0, 0, ""}, {260 * s, 1e9, 1e9, ""}}},
 		"back over a gap":           {"package", pkgRange, []read{{0, 5e9, 0, ""}, {300 * s, 1e9, 0, "a wrap or a reset, not counted"}, {s, 1.05e9, 50e6, ""}}},
-		"stuck":                     {"package", pkgRange, []read{{0, 5, 0, ""}, {9 * s, 5, 0, ""}, {3 * s, 5, 0, "counter has not moved for 12 s"}, {s, 9, 4, ""}, {s, 9, 0, ""}}},
-		"stall is made up for":      {"package", pkgRange, []read{{0, 0, 0, ""}, {30 * s, 0, 0, "counter has not moved"}, {s, 3100e6, 3100e6, ""}}},
+		"stuck":                     {"package", pkgRange, []read{{0, 5, 0, ""}, {s, 5, 0, "counter has not moved for 1 s"}, {3 * s, 5, 0, "counter has not moved for 4 s"}, {s, 9, 4, "covers 5 s: the counter stood still before"}, {s, 12, 3, ""}}},
+		"a very short window":       {"package", pkgRange, []read{{0, 5, 0, ""}, {time.Millisecond, 5, 0, ""}, {s, 9, 4, ""}}},
+		"stall is made up for":      {"package", pkgRange, []read{{0, 0, 0, ""}, {30 * s, 0, 0, "counter has not moved"}, {s, 3100e6, 3100e6, "covers 31 s"}, {s, 3150e6, 50e6, ""}}},
 		"stuck, then reset":         {"package", pkgRange, []read{{0, 200e9, 0, ""}, {120 * s, 200e9, 0, "counter has not moved"}, {s, 1e6, 0, "counter reset"}}},
+		"one low read":              {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 1040e6, 40e6, "covers 2 s: the value before was a bad read"}, {s, 1060e6, 20e6, ""}}},
+		"low reads":                 {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 0, 0, "not moved"}, {s, 7, 7, "covers 2 s"}, {s, 1080e6, 80e6, "covers 4 s: the value before"}, {s, 1100e6, 20e6, ""}}},
+		"low reads to the end":      {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 20e6, 20e6, ""}, {9 * s, 200e6, 180e6, ""}, {s, 1100e6, 900e6, ""}}},
+		"one high read":             {"package", pkgRange, []read{{0, 10e6, 0, ""}, {s, 262_100e6, 0, "not counted"}, {s, 50e6, 40e6, "covers 2 s: the value before was a bad read"}, {s, 60e6, 10e6, ""}}},
+		"a jump that stays":         {"package", pkgRange, []read{{0, 10e6, 0, ""}, {s, 2700e6, 0, "not counted"}, {s, 2720e6, 20e6, ""}, {s, 2740e6, 20e6, ""}}},
+		"reset, then climbed past":  {"package", pkgRange, []read{{0, 10e6, 0, ""}, {s, 1e6, 0, "counter reset"}, {s, 31e6, 21e6, "covers 2 s"}, {s, 61e6, 30e6, ""}}},
 		"time back":                 {"package", pkgRange, []read{{5 * s, 0, 0, ""}, {-s, 10e6, 0, "time went backwards"}, {s, 20e6, 10e6, ""}}},
 		"no time between two reads": {"package", pkgRange, []read{{0, 0, 0, ""}, {0, 1e6, 1e6, ""}}},
 	} {
@@ -53,7 +60,7 @@ func TestMeterRules(t *testing.T) {
 			for i, r := range c.reads {
 				at += r.dt
 				before := m.total
-				mark := m.add(r.v, moment{at: at, busy: -1})
+				mark := m.add(r.v, moment{at: at})
 				if got := m.total - before; got != r.want {
 					t.Errorf("read %d: %v J, want %v", i, got, r.want)
 				}
@@ -65,14 +72,32 @@ func TestMeterRules(t *testing.T) {
 	}
 }
 
-func TestStuckNeedsABusyMachine(t *testing.T) {
+// What a late step covers, which is how much of it may be charged to those who run in its window.
+func TestMeterSpan(t *testing.T) {
+	const s = time.Second
 	m := newMeter("package", pkgRange)
-	m.add(5, moment{at: 0, busy: 0})
-	if mark := m.add(5, moment{at: 20 * time.Second, busy: 900 * time.Millisecond}); mark != "" {
-		t.Errorf("at rest: %q", mark)
-	}
-	if mark := m.add(5, moment{at: 30 * time.Second, busy: 2 * time.Second}); mark == "" {
-		t.Error("busy: no mark")
+	for i, r := range []struct {
+		dt, slept time.Duration
+		v         int64
+		miss      bool
+		want      time.Duration
+	}{
+		{0, 0, 5, false, 0}, {s, 0, 10e6, false, s}, {s, 0, 0, true, 0}, {s, 0, 30e6, false, 2 * s}, // unreadable
+		{s, 0, 30e6, false, s}, {s, 0, 30e6, false, s}, {s, 0, 60e6, false, 3 * s}, {s, 0, 70e6, false, s}, // standing still
+		{s, 9 * s, 80e6, false, 10 * s}, {s, 9 * s, 0, true, 0}, {s, 0, 90e6, false, 11 * s}, // asleep
+		{s, 0, 5e6, false, s}, {s, 0, 110e6, false, 2 * s}, {s, 0, 120e6, false, s}, // one bad read
+	} {
+		now := moment{at: m.last.at + r.dt, slept: r.slept}
+		if r.miss {
+			m.miss(now)
+			continue
+		}
+		if m.missed {
+			now.at += s
+		}
+		if m.add(r.v, now); m.span != r.want {
+			t.Errorf("read %d: covers %v, want %v", i, m.span, r.want)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func TestMeterIsExactWithoutResetsAndGaps(t *testing.T) {
 		h := &machine{Rand: rand.New(rand.NewPCG(seed, 1)), mod: dramRange}
 		h.counter = h.Int64N(h.mod)
 		m := newMeter(kindPackage, dramRange) // AMD: a package's power on a short range wraps often
-		m.add(h.counter, moment{at: h.at, busy: -1})
+		m.add(h.counter, moment{at: h.at})
 		stalled := 0
 		for i := range 400 {
 			h.run(h.window(), h.Float64()*800*float64(h.IntN(2)))
@@ -56,11 +56,11 @@ func TestMeterIsExactWithoutResetsAndGaps(t *testing.T) {
 			}
 			failed := stalled == 0 && h.IntN(50) == 0
 			if failed {
-				m.miss()
+				m.miss(moment{})
 			}
 			if !failed && stalled == 0 {
 				before := h.wraps
-				mark := m.add(h.counter, moment{at: h.at, busy: -1})
+				mark := m.add(h.counter, moment{at: h.at})
 				if int64(m.total) != h.spent {
 					t.Fatalf("seed %d window %d: %d uJ, spent %d (wraps %d), mark %q", seed, i, m.total, h.spent, before, mark)
 				}
@@ -68,7 +68,7 @@ func TestMeterIsExactWithoutResetsAndGaps(t *testing.T) {
 					t.Fatalf("seed %d window %d: mark %q", seed, i, mark)
 				}
 			} else if !failed {
-				m.add(h.counter, moment{at: h.at, busy: -1})
+				m.add(h.counter, moment{at: h.at})
 			}
 		}
 		if h.wraps == 0 {
@@ -82,12 +82,12 @@ func TestMeterIsNeverOverOnRealRanges(t *testing.T) {
 	const step = 15
 	h := &machine{Rand: rand.New(rand.NewPCG(7, 7)), mod: dramRange + step}
 	m := newMeter(kindPackage, dramRange)
-	m.add(0, moment{busy: -1})
+	m.add(0, moment{})
 	for range 20000 {
 		h.run(h.window(), h.Float64()*800)
 		h.refresh()
 		h.counter = min(h.counter, dramRange)
-		m.add(h.counter, moment{at: h.at, busy: -1})
+		m.add(h.counter, moment{at: h.at})
 		if d := h.spent - int64(m.total); d < 0 || d > (h.wraps+1)*step {
 			t.Fatalf("short by %d uJ after %d wraps", d, h.wraps)
 		}
@@ -102,24 +102,25 @@ func TestMeterIsNeverOverOnRealRanges(t *testing.T) {
 // Two things no reader can know, and the test states their size: a reset close below the wrap looks like a wrap (off by less than the wrap limit times
 // the window), and a counter that was reset and has climbed past its last value looks like a step (short).
 func TestMeterNeverInvents(t *testing.T) {
-	windows, resets, ambiguous, hidden := 0, 0, 0, 0
+	windows, resets, ambiguous, hidden, bad := 0, 0, 0, 0, 0
 	for seed := range uint64(300) {
 		h := &machine{Rand: rand.New(rand.NewPCG(seed, 2)), mod: pkgRange}
 		h.counter = h.Int64N(h.mod)
 		m := newMeter(kindPackage, pkgRange)
-		m.add(h.counter, moment{at: h.at, busy: -1})
-		var over units.Microjoules
+		m.add(h.counter, moment{at: h.at})
 		read := h.spent // the truth at the last good read
+		reset := false  // since then
+		told := false   // a window since then had a mark
 		readAt := h.at
 		for i := range 400 {
 			dt := h.window()
 			if h.IntN(40) == 0 {
 				dt = time.Duration(h.Int64N(int64(2000 * time.Second)))
 			}
-			reset := h.IntN(40) == 0
-			before, last, base := m.total, m.last, m.have
+			resetNow := h.IntN(40) == 0
+			before, last, base := m.total, m.last.value, m.have
 			h.run(dt, h.Float64()*800)
-			if reset {
+			if reset = reset || resetNow; resetNow {
 				h.counter, h.pending = 0, int64(float64(h.pending)*h.Float64()) // somewhere in the window
 				resets++
 			}
@@ -129,10 +130,19 @@ func TestMeterNeverInvents(t *testing.T) {
 				m.lose()
 				continue
 			case 1:
-				m.miss()
+				m.miss(moment{})
 				continue
+			case 2: // a bad read; near the wrap, or after long, it could be one
+				if m.have && max(h.counter, last) < h.mod/2 && h.at-readAt < 30*time.Second {
+					if m.add(0, moment{at: h.at}); m.total != before {
+						t.Fatalf("seed %d window %d: %d uJ from a bad read", seed, i, m.total-before)
+					}
+					bad++
+					told = true
+					continue
+				}
 			}
-			mark := m.add(h.counter, moment{at: h.at, busy: -1})
+			mark := m.add(h.counter, moment{at: h.at})
 			got, truth := m.total-before, units.Microjoules(h.spent-read)
 			windows++
 			switch span := h.at - readAt; {
@@ -142,21 +152,17 @@ func TestMeterNeverInvents(t *testing.T) {
 				if got > units.Watts(wrapPackage).Over(span+slack) {
 					t.Fatalf("seed %d window %d: reset taken for a wrap of %d uJ in %v", seed, i, got, span)
 				}
-				over += got - truth
 				ambiguous++
 			case got < truth && mark == "" && base:
-				if h.counter < last && !reset {
+				if !reset && !told {
 					t.Fatalf("seed %d window %d: short by %d uJ and no mark", seed, i, truth-got)
 				}
 				hidden++
 			}
-			read, readAt = h.spent, h.at
-		}
-		if m.total > units.Microjoules(h.spent)+over {
-			t.Fatalf("seed %d: %d uJ of %d", seed, m.total, h.spent)
+			read, readAt, reset, told = h.spent, h.at, false, false
 		}
 	}
-	t.Logf("%d windows, %d resets: %d taken for a wrap, %d hidden by a climb", windows, resets, ambiguous, hidden)
+	t.Logf("%d windows, %d resets: %d taken for a wrap, %d hidden by a climb; %d bad reads", windows, resets, ambiguous, hidden, bad)
 	if ambiguous*20 > resets {
 		t.Errorf("%d of %d resets were taken for wraps", ambiguous, resets)
 	}

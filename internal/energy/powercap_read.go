@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"fmt"
 	"io/fs"
 	"time"
 )
@@ -13,14 +14,14 @@ func (p *powercap) Domains() []Domain { return p.domains }
 // Read takes each counter with one system call. At is the edge's time plus what has passed in here, so it is on the edge's clock, whichever that is.
 func (p *powercap) Read(edge Edge, into []Sample) {
 	begin := time.Now()
-	now := moment{slept: p.sleptSinceLast(), busy: busySum(edge.Busy)}
+	now := moment{slept: p.sleptSinceLast()}
 	for i, z := range p.zones {
 		if i >= len(into) {
 			return
 		}
 		now.at = edge.Time + time.Since(begin)
 		mark := z.read(now)
-		into[i] = Sample{At: now.at, Energy: z.meter.total, Low: z.meter.total, High: z.meter.total, Mark: mark}
+		into[i] = Sample{At: now.at, Energy: z.meter.total, Low: z.meter.total, High: z.meter.total, Span: z.meter.span, Mark: mark}
 	}
 }
 
@@ -34,40 +35,48 @@ func (p *powercap) Close() error {
 // read never fails: what went wrong is the mark, with the file's name.
 func (z *zone) read(now moment) string {
 	v, err := z.energy.read()
-	if err == nil && z.meter.have && v == z.meter.last && z.energy.replaced() {
+	if err == nil && z.meter.have && v == z.meter.last.value && z.energy.replaced() {
 		err = fs.ErrNotExist
 	}
 	if isText(err) {
-		z.meter.miss()
-		return z.mark("counter unreadable: " + err.Error())
+		return z.unreadable(err, now)
 	}
+	noRange := error(nil)
 	if err != nil {
-		if v, err = z.again(); err != nil {
-			return z.mark("counter unreadable: " + err.Error())
+		if v, noRange, err = z.again(); err != nil {
+			return z.unreadable(err, now)
 		}
 	}
-	if mark := z.meter.add(v, now); mark != "" {
+	mark := z.meter.add(v, now)
+	if noRange != nil { // only a zone that came back, which has a mark
+		mark += fmt.Sprintf("; its range cannot be read (%v): a wrap will be taken for a reset", noRange)
+	}
+	if mark != "" {
 		return z.mark(mark)
 	}
 	return ""
 }
 
+func (z *zone) unreadable(err error, now moment) string {
+	z.meter.miss(now)
+	return z.mark("counter unreadable: " + err.Error())
+}
+
 // again opens the counter by its path and reads it, once per window: a removed zone answers ENODEV for ever, and its path may lead to another
 // that was registered in its place. The baseline stays only if it is the same file, so that one bad read (EIO) costs no joules.
-func (z *zone) again() (int64, error) {
+func (z *zone) again() (v int64, noRange, err error) {
 	same, err := z.energy.reopen()
 	if !same {
 		z.meter.lose()
-	} else {
-		z.meter.miss()
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if !same {
-		z.meter.rng, _ = z.readRange()
+		z.meter.rng, noRange = z.readRange()
 	}
-	return z.energy.read()
+	v, err = z.energy.read()
+	return v, noRange, err
 }
 
 func (z *zone) mark(what string) string { return z.energy.name + ": " + what }
@@ -81,16 +90,4 @@ func (p *powercap) sleptSinceLast() time.Duration {
 		return 0
 	}
 	return d
-}
-
-// busySum is negative when the edge does not say.
-func busySum(busy []time.Duration) time.Duration {
-	if len(busy) == 0 {
-		return -1
-	}
-	var sum time.Duration
-	for _, b := range busy {
-		sum += b
-	}
-	return sum
 }

@@ -9,6 +9,7 @@ import (
 // candidate is a zone that may become a domain.
 type candidate struct {
 	dir    zoneDir
+	twin   *zoneDir // another way to the same counter, for when this one does not work
 	domain Domain
 }
 
@@ -20,14 +21,14 @@ func skipped(ok bool, id, why string) Reason {
 // chooser turns zones into domains that never overlap.
 type chooser struct {
 	names   map[string]zoneName // by zone id, for the sub-zones
-	taken   map[string]zoneDir  // by domain name
+	taken   map[string]int      // by domain name: index in domains
 	dies    map[string][]int    // die ids by scope and socket
 	domains []candidate
 	reasons []Reason
 }
 
 func newChooser() *chooser {
-	return &chooser{names: map[string]zoneName{}, taken: map[string]zoneDir{}, dies: map[string][]int{}}
+	return &chooser{names: map[string]zoneName{}, taken: map[string]int{}, dies: map[string][]int{}}
 }
 
 // add takes the zones in the order of findZones, a parent before its sub-zones. The zone's enabled file is not asked: it switches the power
@@ -68,19 +69,27 @@ func (c *chooser) add(z zoneDir, raw string) {
 		c.skip(ok, z, why)
 		return
 	}
-	c.taken[d.Name] = z
+	if first, dup := c.taken[d.Name]; dup { // another control type: MSR and MMIO
+		c.domains[first].twin = &z
+		return
+	}
+	c.taken[d.Name] = len(c.domains)
 	key := fmt.Sprintf("%s-%d", d.Scope, d.Socket)
 	c.dies[key] = append(c.dies[key], d.Die)
-	c.domains = append(c.domains, candidate{z, d})
+	c.domains = append(c.domains, candidate{dir: z, domain: d})
 }
 
 // conflict says why d cannot stand beside the domains that there are already.
 func (c *chooser) conflict(z zoneDir, d Domain) (why string, ok bool) {
-	if first, dup := c.taken[d.Name]; dup {
-		if z.control != first.control { // two ways to the same counter: MSR and MMIO
-			return d.Name + " is read from " + first.id + " already: the same counter", true
+	if i, dup := c.taken[d.Name]; dup {
+		first := c.domains[i]
+		switch {
+		case z.control == first.dir.control:
+			return d.Name + " is the name of " + first.dir.id + " too", false
+		case first.twin != nil:
+			return d.Name + " is the name of " + first.twin.id + " too", false
 		}
-		return d.Name + " is the name of " + first.id + " too", false
+		return "", true
 	}
 	if dies := c.dies[fmt.Sprintf("%s-%d", d.Scope, d.Socket)]; len(dies) > 0 && (d.Die < 0 || slices.Contains(dies, -1)) {
 		return d.Name + " overlaps another domain of its socket", false
