@@ -38,9 +38,10 @@ func (p IdlePolicy) String() string { return policyNames[p] }
 
 // Domain is the energy of one domain in one window.
 type Domain struct {
-	Energy units.Microjoules // at least 0
-	Idle   units.Microjoules // its idle part, from 0 to Energy
-	Places []int             // the places whose CPU time it pays for; nil: all
+	Energy  units.Microjoules // at least 0
+	Idle    units.Microjoules // its idle part; with Earlier at most Energy
+	Earlier units.Microjoules // used before this window by whoever ran then, and known only now: unattributed
+	Places  []int             // the places whose CPU time it pays for; nil: all
 }
 
 // Input is one window. A place is a set of CPUs that share a domain: a socket or a die.
@@ -95,7 +96,8 @@ func (l *Ledger) Apply(in *Input) error {
 // split gives every row its part of one domain.
 func (l *Ledger) split(in *Input, d int) {
 	dom := &in.Domains[d]
-	active := dom.Energy - dom.Idle
+	active := dom.Energy - dom.Idle - dom.Earlier
+	l.add(l.Unattributed(), d, dom.Earlier)
 	busy := l.weigh(in, dom)
 	switch {
 	case busy == 0: // nobody ran: there is no one to give it to

@@ -1,6 +1,7 @@
 package attribution
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -52,6 +53,18 @@ func TestSplitByHand(t *testing.T) {
 	}
 }
 
+// What was used before the window is not charged to those who run in it, whatever the policy.
+func TestEarlierEnergyIsNobodys(t *testing.T) {
+	for _, policy := range []IdlePolicy{Separate, Active, Equal} {
+		in := Input{Policy: policy, Rows: 1, Places: 1, Time: []time.Duration{ms}, Busy: []time.Duration{ms}, Domains: []Domain{{Energy: 10, Idle: 3}}}
+		want := apply(t, &in).Cell(0, 0)
+		in.Domains[0].Energy, in.Domains[0].Earlier = 100, 90
+		if l := apply(t, &in); l.Cell(0, 0) != want || l.Cell(l.Unattributed(), 0) != 90 {
+			t.Errorf("%v: %v, without earlier energy the account has %v", policy, l.cells, want)
+		}
+	}
+}
+
 func TestNobodyRan(t *testing.T) {
 	for _, policy := range []IdlePolicy{Separate, Active, Equal} {
 		l := apply(t, &Input{Policy: policy, Rows: 1, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1),
@@ -92,6 +105,7 @@ func randomInput(r *rand.Rand) *Input {
 	for range r.IntN(5) {
 		d := Domain{Energy: units.Microjoules(r.Int64N(1 << r.IntN(55)))}
 		d.Idle = units.Microjoules(r.Int64N(int64(d.Energy) + 1))
+		d.Earlier = units.Microjoules(r.Int64N(int64(d.Energy-d.Idle)+1)) * units.Microjoules(r.IntN(2))
 		if r.IntN(2) == 0 {
 			for p := range in.Places {
 				if r.IntN(2) == 0 {
@@ -141,14 +155,16 @@ func TestRoundingIsWithinOneMicrojoule(t *testing.T) {
 
 func TestRefusesWhatIsNoWindow(t *testing.T) {
 	for name, in := range map[string]Input{
-		"idle above energy": {Domains: []Domain{{Energy: 1, Idle: 2}}},
-		"negative energy":   {Domains: []Domain{{Energy: -1, Idle: -1}}},
-		"negative time":     {Rows: 1, Places: 1, Time: []time.Duration{-1}, Busy: make([]time.Duration, 1)},
-		"times missing":     {Rows: 2, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1)},
-		"unknown place":     {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{1}}}},
-		"a place twice":     {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{0, 0}}}},
-		"unknown policy":    {Policy: 9},
-		"overflowing time":  {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
+		"idle above energy":             {Domains: []Domain{{Energy: 1, Idle: 2}}},
+		"earlier and idle above energy": {Domains: []Domain{{Energy: 9, Idle: 5, Earlier: 5}}},
+		"negative earlier energy":       {Domains: []Domain{{Energy: 9, Earlier: -1}}},
+		"negative energy":               {Domains: []Domain{{Energy: -1, Idle: -1}}},
+		"negative time":                 {Rows: 1, Places: 1, Time: []time.Duration{-1}, Busy: make([]time.Duration, 1)},
+		"times missing":                 {Rows: 2, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1)},
+		"unknown place":                 {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{1}}}},
+		"a place twice":                 {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{0, 0}}}},
+		"unknown policy":                {Policy: 9},
+		"overflowing time":              {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
 	} {
 		var l Ledger
 		if err := l.Apply(&in); err == nil {
@@ -177,17 +193,47 @@ func TestReconcilerCarriesDebt(t *testing.T) {
 	}
 }
 
+// Any numbers at all: a window is refused and the ledger then holds nothing, or its law holds.
 func FuzzApply(f *testing.F) {
-	f.Add(uint64(1), uint64(2))
-	f.Add(uint64(77), uint64(0))
-	f.Fuzz(func(t *testing.T, a, b uint64) {
-		in := randomInput(rand.New(rand.NewPCG(a, b)))
-		var l Ledger
+	number := func(v ...int64) (b []byte) {
+		for _, v := range v {
+			b = binary.LittleEndian.AppendUint64(b, uint64(v))
+		}
+		return b
+	}
+	f.Add(byte(0), byte(1), byte(1), byte(1), number(5, 7, 10, 3, 0, 1))
+	f.Add(byte(1), byte(2), byte(2), byte(2), number(5, 7, 1<<40, 3, 9, 9, 1<<50, 1<<49, 1<<48, 3, 1000, 10, 0, 2))
+	f.Add(byte(2), byte(1), byte(1), byte(1), number(-5, 7, 10, 30, -1, 1))
+	f.Fuzz(func(t *testing.T, policy, rows, places, domains byte, data []byte) {
+		next := func() (v int64) {
+			if len(data) >= 8 {
+				v, data = int64(binary.LittleEndian.Uint64(data)), data[8:]
+			}
+			return v
+		}
+		in := &Input{Policy: IdlePolicy(policy % 4), Rows: int(rows % 8), Places: int(places % 4)}
+		for range in.Rows * in.Places {
+			in.Time = append(in.Time, time.Duration(next()))
+		}
+		for range in.Places {
+			in.Busy = append(in.Busy, time.Duration(next()))
+		}
+		for range domains % 4 {
+			d := Domain{Energy: units.Microjoules(next()), Idle: units.Microjoules(next()), Earlier: units.Microjoules(next())}
+			for p := next(); p > 0; p >>= 2 {
+				d.Places = append(d.Places, int(p%4))
+			}
+			in.Domains = append(in.Domains, d)
+		}
+		l := Ledger{rows: 3, domains: 3}
 		if err := l.Apply(in); err != nil {
-			t.Fatal(err)
+			if l.rows != 0 || l.domains != 0 {
+				t.Fatalf("refused (%v), and yet it holds %d rows", err, l.rows)
+			}
+			return
 		}
 		if err := l.Check(in.Domains); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%+v: %v", in, err)
 		}
 	})
 }

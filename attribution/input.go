@@ -34,8 +34,8 @@ func (in *Input) check() error {
 		}
 	}
 	for d, dom := range in.Domains {
-		if dom.Idle < 0 || dom.Idle > dom.Energy {
-			return fmt.Errorf("domain %d: idle energy %v J of %v J", d, dom.Idle, dom.Energy)
+		if dom.Energy < 0 || dom.Idle < 0 || dom.Earlier < 0 || dom.Idle > dom.Energy-dom.Earlier {
+			return fmt.Errorf("domain %d: idle energy %v J and earlier energy %v J of %v J", d, dom.Idle, dom.Earlier, dom.Energy)
 		}
 		seen := uint64(0)
 		for _, p := range dom.Places {

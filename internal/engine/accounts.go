@@ -61,7 +61,7 @@ func (a *accounts) add(u *bpf.Usage, places *places) {
 	r.Time += u.Time
 	r.Switches += u.Switches
 	if u.Execs > r.Execs {
-		r.Execs, r.Comm = u.Execs, u.Comm
+		r.Execs, r.Comm, r.UID, r.Kernel = u.Execs, u.Comm, u.UID, u.Kernel
 	}
 	if r.PPID == 0 {
 		r.PPID = u.PPID
@@ -78,6 +78,7 @@ type processes struct {
 	seen    map[process]*processState
 	starts  map[uint32]time.Duration // of the newest process of a TGID
 	sweepAt int
+	step    uint64 // so many sweeps
 	alive   func(tgid uint32) bool
 }
 
@@ -89,6 +90,7 @@ type process struct {
 type processState struct {
 	window  uint64 // the last one it was counted in
 	counted bool   // in the total
+	step    uint64 // the last one it ran in
 	root    uint32
 }
 
@@ -111,6 +113,7 @@ func (p *processes) see(u *bpf.Usage) {
 		p.seen[key] = st
 		p.starts[u.TGID] = u.Start
 	}
+	st.step = p.step
 	if u.Root != 0 {
 		st.root = u.Root
 	}
@@ -119,15 +122,19 @@ func (p *processes) see(u *bpf.Usage) {
 
 func (p *processes) state(u *bpf.Usage) *processState { return p.seen[process{u.TGID, u.Start}] }
 
-// sweep forgets processes that are gone, once there are many: a pid and start time never come back, so the count stays right.
+// sweep ends a step. Once there are many, it forgets the processes that are gone: a pid and start time never come back. Not those that
+// ran just now: the last slice of one that was reaped meanwhile comes with the next step.
 func (p *processes) sweep() {
+	p.step++
 	if len(p.seen) < p.sweepAt {
 		return
 	}
-	for key := range p.seen {
-		if !p.alive(key.tgid) {
+	for key, st := range p.seen {
+		if st.step+2 < p.step && !p.alive(key.tgid) {
 			delete(p.seen, key)
-			delete(p.starts, key.tgid)
+			if p.starts[key.tgid] == key.start {
+				delete(p.starts, key.tgid)
+			}
 		}
 	}
 	p.sweepAt = max(sweepMin, 2*len(p.seen))

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,7 +143,7 @@ func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Part
 	}
 	if used < len(given) {
 		for name := range given {
-			if !strings.Contains("\n"+strings.Join(names, "\n")+"\n", "\n"+name+"\n") {
+			if !slices.Contains(names, name) {
 				return nil, &ConfigError{fmt.Sprintf("--idle-watts: no energy domain is called %q here; there is %s", name, strings.Join(names, ", "))}
 			}
 		}

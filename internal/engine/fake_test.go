@@ -27,6 +27,8 @@ type machine struct {
 	lost   bpf.Losses
 	doms   []energy.Domain
 	edge   bool
+
+	breaches uint64 // that the script provokes
 }
 
 // second is what happens in one window.
@@ -36,6 +38,7 @@ type second struct {
 	busy     []time.Duration // by CPU; nil: what use adds up to
 	energy   []units.Microjoules
 	mark     string
+	span     time.Duration
 	noBusy   bool
 	missed   uint64
 }
@@ -110,7 +113,7 @@ func (m *machine) Read(_ energy.Edge, into []energy.Sample) {
 		}
 		m.energy[d].Low, m.energy[d].High = m.energy[d].Energy, m.energy[d].Energy
 		into[d] = m.energy[d]
-		into[d].At, into[d].Mark = m.now, s.mark
+		into[d].At, into[d].Mark, into[d].Span = m.now, s.mark, s.span
 	}
 }
 
@@ -130,7 +133,10 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 	if cfg.By == "" {
 		cfg.By = ByProcess
 	}
-	cfg.Interval, cfg.PUE = time.Second, 1
+	if cfg.Interval == 0 {
+		cfg.Interval = time.Second
+	}
+	cfg.PUE = 1
 	cfg.Factor = intensity.World("test")
 	if cfg.IdleWatts == nil {
 		cfg.IdleWatts = map[string]units.Watts{"package-0": 2, "dram-0": 1, "package-1": 2}
@@ -146,7 +152,7 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 		t.Fatal(err)
 	}
 	err = e.Run(context.Background(), time.Duration(len(m.script))*time.Second, func(s *snapshot.Snapshot) error {
-		checkLaw(t, s)
+		checkLaw(t, s, m.breaches)
 		windows = append(windows, s)
 		return nil
 	})
@@ -154,7 +160,7 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 		t.Fatal(err)
 	}
 	total = e.Total()
-	checkLaw(t, total)
+	checkLaw(t, total, m.breaches)
 	for d := range total.Energy {
 		var sum units.Microjoules
 		for _, w := range windows {
@@ -167,7 +173,7 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 	return windows, total, e
 }
 
-func checkLaw(t *testing.T, s *snapshot.Snapshot) {
+func checkLaw(t *testing.T, s *snapshot.Snapshot, breaches uint64) {
 	t.Helper()
 	sums := make([]units.Microjoules, len(s.Energy))
 	for _, r := range s.Rows {
@@ -185,7 +191,7 @@ func checkLaw(t *testing.T, s *snapshot.Snapshot) {
 			t.Errorf("%s: rows add up to %v J, energy is %v J", e.Domain, sums[d], e.Joules)
 		}
 	}
-	if s.Losses.Breaches != 0 {
+	if s.Losses.Breaches > breaches {
 		t.Errorf("the ledger broke its law %d times", s.Losses.Breaches)
 	}
 }

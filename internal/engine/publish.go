@@ -12,6 +12,7 @@ import (
 
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
 // publish turns what was added up into a Snapshot.
@@ -30,7 +31,25 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 	}
 	slices.SortFunc(s.Rows, compareRows)
 	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self)
+	if !conserves(s) {
+		s.Losses.Breaches++
+	}
 	return s
+}
+
+// conserves is law 1 on what is shown: the rows of each domain add up to its energy. The ledger checks itself; this is for all that
+// was added up, folded and cut since.
+func conserves(s *snapshot.Snapshot) bool {
+	for d, e := range s.Energy {
+		var sum units.Microjoules
+		for i := range s.Rows {
+			sum += s.Rows[i].ByDomain[d]
+		}
+		if sum != e.Joules {
+			return false
+		}
+	}
+	return true
 }
 
 // compareRows puts accounts first, the most joules on top, then the rows that are no account in a fixed order.
@@ -75,12 +94,11 @@ func (e *Engine) rowOf(r *accRow) snapshot.Row {
 	sum := r.sum()
 	row := snapshot.Row{
 		Kind: r.key.kind, UID: -1, Processes: r.processes, CPUSeconds: r.time.Seconds(), Switches: r.switches,
-		Joules: sum, ByDomain: r.joules, CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
+		Joules: sum, ByDomain: slices.Clone(r.joules), CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
 	}
 	u := &r.last
 	switch {
-	case rank(r.key.kind) > 0:
-		row.Comm = ""
+	case rank(r.key.kind) > 0: // no account: nothing to name
 	case e.cfg.By == ByProcess:
 		row.PID, row.PPID, row.Comm = int(u.TGID), int(u.PPID), u.Comm
 		row.UID, row.User = int(u.UID), e.parts.Users.Name(u.UID)

@@ -46,6 +46,7 @@ func (e *Engine) read(s *step) error {
 // domainStep is one domain's energy in one step.
 type domainStep struct {
 	energy, low, high units.Microjoules
+	earlier           units.Microjoules // of energy: used before this step began
 	mark              string
 }
 
@@ -65,11 +66,11 @@ func (e *Engine) advance() error {
 		Busy: busy, Domains: make([]attribution.Domain, len(e.domains)),
 	}
 	for d := range e.domains {
-		domains[d] = between(&e.prev.samples[d], &e.cur.samples[d])
-		used := domains[d].energy
+		domains[d] = between(&e.prev.samples[d], &e.cur.samples[d], wall)
+		s := &domains[d]
 		in.Domains[d] = attribution.Domain{
-			Energy: used, Places: e.places.domains[d],
-			Idle: e.floors[d].idle(used, e.places.sum(d, busy), wall, domains[d].mark != ""),
+			Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d],
+			Idle: e.floors[d].idle(s.energy-s.earlier, e.places.sum(d, busy), wall, s.mark != ""),
 		}
 	}
 	err := e.ledger.Apply(&in)
@@ -77,7 +78,7 @@ func (e *Engine) advance() error {
 		err = e.ledger.Check(in.Domains)
 	}
 	if err != nil {
-		e.giveUp(&in)
+		unseen = e.giveUp(&in)
 	}
 	for _, acc := range []*accumulator{e.window, e.total} {
 		acc.book(e, domains, wall, unseen, err != nil)
@@ -87,20 +88,33 @@ func (e *Engine) advance() error {
 	return nil
 }
 
-// giveUp books a step that broke the law, which is a bug: all of its energy is nobody's, so that no wrong row is shown.
-func (e *Engine) giveUp(in *attribution.Input) {
+// giveUp books a step that broke the law, which is a bug: all of its energy, and all busy time, is nobody's, so that no wrong row is
+// shown. It returns that time.
+func (e *Engine) giveUp(in *attribution.Input) (unseen time.Duration) {
 	e.accounts.rows = e.accounts.rows[:0]
 	none := attribution.Input{Places: in.Places, Busy: make([]time.Duration, in.Places), Domains: in.Domains}
 	for d := range none.Domains {
-		none.Domains[d].Idle, none.Domains[d].Energy = 0, max(0, none.Domains[d].Energy)
+		none.Domains[d].Idle, none.Domains[d].Earlier = 0, 0
 	}
-	_ = e.ledger.Apply(&none) // checked above: only sizes and signs can be refused
+	_ = e.ledger.Apply(&none) // checked above: only sizes and signs can be refused, and energy is never negative
+	for _, t := range in.Busy {
+		unseen += max(0, t)
+	}
+	return unseen
 }
 
-// between is what one domain used between two samples; never negative.
-func between(a, b *energy.Sample) domainStep {
+// lateSlack is how much longer than the step a counter's reading may cover before part of it counts as earlier.
+const lateSlack = 10 * time.Millisecond
+
+// between is what one domain used between two samples; never negative. Where the energy covers more than the step, because it could not
+// be read before, only the step's part of it, by time, is charged to those who ran in it: the others may be gone.
+func between(a, b *energy.Sample, wall time.Duration) domainStep {
 	used := max(0, b.Energy-a.Energy)
-	return domainStep{energy: used, low: min(used, max(0, b.Low-a.Low)), high: max(used, b.High-a.High), mark: b.Mark}
+	s := domainStep{energy: used, low: min(used, max(0, b.Low-a.Low)), high: max(used, b.High-a.High), mark: b.Mark}
+	if b.Mark != "" && b.Span > wall+lateSlack {
+		s.earlier = used - min(used, units.Microjoules(float64(used)*(float64(wall)/float64(b.Span))))
+	}
+	return s
 }
 
 // denominators returns, by place, the busy time that energy is shared over: the kernel's own, and never less than what was seen.

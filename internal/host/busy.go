@@ -14,11 +14,11 @@ import (
 // Busy reads how long each CPU has run anything but its idle task, by the kernel's own count. It is what all CPU time is held
 // against, so it must not come from what the BPF programs saw.
 type Busy struct {
-	How   string // "cpuacct" or "stat"
-	f     *os.File
-	buf   []byte
-	start time.Duration
-	now   func() time.Duration
+	How  string // "cpuacct" or "stat"
+	f    *os.File
+	buf  []byte
+	stat statTimes
+	now  func() time.Duration
 }
 
 // OpenBusy prefers the v1 cpuacct totals: nanoseconds of task time, from the same count that task run times are made of. Without
@@ -36,7 +36,7 @@ func OpenBusy(procfs string, c Cgroups) (*Busy, error) {
 	if b.f, err = os.Open(filepath.Join(procfs, "stat")); err != nil {
 		return nil, fmt.Errorf("read the kernel's busy time: %w", err)
 	}
-	b.How, b.start = "stat", b.now()
+	b.How = "stat"
 	return b, nil
 }
 
@@ -50,11 +50,10 @@ func (b *Busy) Read(into []time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("read the kernel's busy time: %w", err)
 	}
-	at := b.now() - b.start
 	if b.How == "cpuacct" {
 		return parsePerCPU(text, into)
 	}
-	return parseStat(text, at, into)
+	return b.stat.parse(text, b.now(), into)
 }
 
 func (b *Busy) readAll() ([]byte, error) {
@@ -100,8 +99,20 @@ func parsePerCPU(text []byte, into []time.Duration) error {
 // userHz is the unit of /proc/stat on every architecture that Go knows.
 const userHz = 100
 
-// parseStat takes idle (field 4), iowait (5) and steal (8) of each "cpuN" line off the wall time.
-func parseStat(text []byte, wall time.Duration, into []time.Duration) error {
+// statTimes turns the idle times of /proc/stat into busy times.
+type statTimes struct {
+	base   []time.Duration // by CPU: what makes wall less idle time its busy time, since it came online
+	listed []bool          // by CPU: in the text before
+	now    []bool
+}
+
+// parse takes idle (field 4), iowait (5) and steal (8) of each "cpuN" line off the wall time. A CPU that comes online goes on from
+// where it was: while it was offline no idle time was counted either.
+func (s *statTimes) parse(text []byte, wall time.Duration, into []time.Duration) error {
+	if len(s.base) < len(into) {
+		s.base, s.listed, s.now = make([]time.Duration, len(into)), make([]bool, len(into)), make([]bool, len(into))
+	}
+	clear(s.now)
 	seen := false
 	for line := range bytes.Lines(text) {
 		rest, ok := bytes.CutPrefix(line, []byte("cpu"))
@@ -119,21 +130,25 @@ func parseStat(text []byte, wall time.Duration, into []time.Duration) error {
 		var off time.Duration
 		for _, i := range []int{4, 5, 8} {
 			v, err := strconv.ParseInt(string(f[i]), 10, 64)
-			if err != nil || v < 0 || v > 1<<53 {
+			if err != nil || v < 0 || v > maxTicks {
 				return fmt.Errorf("stat: cpu%d: field %d is %.20q", cpu, i, f[i])
 			}
 			off += time.Duration(v) * (time.Second / userHz)
 		}
 		seen = true
 		if cpu < len(into) {
-			into[cpu] = max(into[cpu], statEpoch+wall-off)
+			if s.now[cpu] = true; !s.listed[cpu] {
+				s.base[cpu] = into[cpu] - (wall - off)
+			}
+			into[cpu] = max(into[cpu], s.base[cpu]+wall-off)
 		}
 	}
 	if !seen {
 		return errors.New("stat has no cpu lines")
 	}
+	s.listed, s.now = s.now, s.listed
 	return nil
 }
 
-// statEpoch keeps wall minus idle above zero however long the machine has idled before wall began to count.
-const statEpoch = 100 * 365 * 24 * time.Hour
+// maxTicks is a century: more is no time, and would not add up in nanoseconds.
+const maxTicks = userHz * 60 * 60 * 24 * 365 * 100

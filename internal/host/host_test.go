@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -81,7 +82,7 @@ func TestBusyStat(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	now := b.start + 2*time.Second
+	now := 2 * time.Second
 	b.now = func() time.Duration { return now }
 	first, second := make([]time.Duration, 3), make([]time.Duration, 3)
 	if err := b.Read(first); err != nil {
@@ -92,6 +93,24 @@ func TestBusyStat(t *testing.T) {
 	now += time.Second
 	if err := b.Read(second); err != nil {
 		t.Fatal(err)
+	}
+	now += time.Hour
+	write(t, root, map[string]string{"stat": "cpu0 1 0 1 130 20 0 0 15 0 0\ncpu1 1 0 1 7 0 0 0 0 0 0\n"})
+	third := slices.Clone(second)
+	if err := b.Read(third); err != nil {
+		t.Fatal(err)
+	}
+	now += time.Second
+	write(t, root, map[string]string{"stat": "cpu0 1 0 1 230 20 0 0 15 0 0\ncpu1 1 0 1 57 0 0 0 0 0 0\ncpu2 1 0 1 310 0 0 0 0 0 0\n"})
+	fourth := slices.Clone(third)
+	if err := b.Read(fourth); err != nil {
+		t.Fatal(err)
+	}
+	// cpu1 came online, and then idled half a second; cpu2 was away for an hour, and has just come back.
+	for i, want := range []time.Duration{0, 500 * time.Millisecond, 0} {
+		if got := fourth[i] - third[i]; got != want || third[i]-second[i] != []time.Duration{time.Hour, 0, 0}[i] {
+			t.Errorf("cpu%d: busy %v, want %v; %v before", i, got, want, third[i]-second[i])
+		}
 	}
 	// cpu0: 1 s less 300 ms idle, 100 ms iowait, 100 ms steal. cpu2 idled it all. cpu1 is offline.
 	for i, want := range []time.Duration{500 * time.Millisecond, 0, 0} {
@@ -104,7 +123,7 @@ func TestBusyStat(t *testing.T) {
 func TestBusyRefusesGarbage(t *testing.T) {
 	into := make([]time.Duration, 2)
 	for _, bad := range []string{"", "cpu0 1 0 1 x 0 0 0 0 0\n", "cpu0 1 0 1 -5 0 0 0 0 0\n", "nothing\n", "cpu0 1 2\n"} {
-		if err := parseStat([]byte(bad), 0, into); err == nil {
+		if err := new(statTimes).parse([]byte(bad), 0, into); err == nil {
 			t.Errorf("stat accepted %q", bad)
 		}
 	}
@@ -152,7 +171,10 @@ func FuzzStat(f *testing.F) {
 	f.Add([]byte("cpu0 1 0 1 100 10 0 0 5 0 0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		into := make([]time.Duration, 4)
-		_ = parseStat(text, time.Second, into)
+		var stat statTimes
+		for at := range time.Duration(3) {
+			_ = stat.parse(text, at*time.Second, into)
+		}
 		_ = parsePerCPU(text, into)
 		for _, v := range into {
 			if v < 0 {

@@ -187,11 +187,11 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 	add(l.OverflowSwitches, "slices without a table entry (row overflow)")
 	add(l.Unfollowed, "descendants not followed: map full")
 	add(l.Recursion, "program runs skipped by the kernel")
-	add(l.Breaches, "windows whose rows did not add up: a bug, please report it")
+	add(l.Breaches, "times that rows did not add up: a bug, please report it")
 	add(l.FoldedRows, "rows folded into others")
 	add(l.UnknownCgroups, "cgroups gone before they were named")
 	add(l.MarkedDomains, "incomplete energy readings")
-	add(l.BusyUnread, "windows without the kernel's busy time")
+	add(l.BusyUnread, "times without the kernel's busy time")
 	fmt.Fprintf(b, "  losses  %s\n", strings.Join(parts, "; "))
 }
 

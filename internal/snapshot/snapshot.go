@@ -119,11 +119,11 @@ type Losses struct {
 	Unfollowed       uint64  `json:"unfollowed"`       // descendants that there was no room to follow
 	Recursion        uint64  `json:"recursion"`        // runs the kernel skipped
 	UnseenSeconds    float64 `json:"unseen_seconds"`   // busy time by the kernel's count that no row has: the unattributed row
-	Breaches         uint64  `json:"breaches"`         // windows in which rows did not add up to energy: a bug
+	Breaches         uint64  `json:"breaches"`         // times that rows did not add up to energy: a bug
 	FoldedRows       uint64  `json:"folded,omitempty"` // rows of a total that were folded into others to bound memory
 	UnknownCgroups   uint64  `json:"unknown_cgroups"`  // cgroups gone before their path was read
-	MarkedDomains    uint64  `json:"marked_domains"`   // domain windows with a mark
-	BusyUnread       uint64  `json:"busy_unread"`      // windows in which the kernel's busy time could not be read
+	MarkedDomains    uint64  `json:"marked_domains"`   // readings of a domain with a mark
+	BusyUnread       uint64  `json:"busy_unread"`      // readings of the kernel's busy time that did not work
 }
 
 // Any tells whether something was lost that a user should know of. Spilling costs time, not truth.
