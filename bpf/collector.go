@@ -47,7 +47,7 @@ type Usage struct {
 
 // Losses counts what the programs could not record, since Open.
 type Losses struct {
-	Missed           uint64        // switch-outs without their switch-in: the slice is dropped, nobody is charged
+	Missed           uint64        // slices whose beginning or end was not traced: dropped, nobody is charged
 	Overflow         time.Duration // CPU time with no room in any table
 	OverflowSwitches uint64        // the slices of that time
 	Spilled          uint64        // accounts that went to the spill map: nothing is lost, it only costs more
@@ -93,7 +93,7 @@ func Open(o Options) (*Collector, error) {
 	}
 	c := &Collector{coll: coll}
 	if o.Follow {
-		c.follow = &follower{m: coll.Maps[eco2MapFollowed]}
+		c.follow = newFollower(coll.Maps[eco2MapFollowed])
 	}
 	if err := c.start(ncpu, slots); err != nil {
 		c.Close()
@@ -206,8 +206,9 @@ func (c *Collector) Drain(into []Usage) ([]Usage, error) {
 	c.drains++
 	for cpu := range c.cpus {
 		st := c.cpus[cpu].state
-		// A full fence: a CPU that is seen idle below can only charge the new epoch from now on, since it reads the
-		// epoch after it has put the task that ends its idling on record.
+		// A full fence: a CPU that is seen idle below charges the new epoch from now on, since it reads the epoch after it has
+		// put the task that ends its idling on record. (After a switch that was not traced it may be not idle at all; should it
+		// then be in the midst of a switch just here, that slice comes two windows late or is lost.)
 		atomic.StoreUint32(&st.Epoch, c.drains)
 		if atomic.LoadUint32(&st.Pid) == 0 {
 			continue // idle, offline, or no switch seen yet

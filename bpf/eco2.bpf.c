@@ -183,10 +183,15 @@ static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 par
 			return 0;
 		}
 	}
-	if (s->mm != mm) { /* exec gave it another address space, and most likely a name; or its exit took it away */
-		s->mm = mm;
-		if (s->execs != (u32)BPF_CORE_READ(t, self_exec_id))
+	/* exec gave it another address space, then a name, then another self_exec_id: in between it is looked at again next time. In exit
+	 * a thread has no address space; a kernel thread may borrow one. */
+	if (s->mm != mm) {
+		if (s->execs != (u32)BPF_CORE_READ(t, self_exec_id)) {
+			s->mm = mm;
 			identify(s, t, tgid, start);
+		} else if (!s->mm || s->flags & SLOT_KTHREAD) {
+			s->mm = mm;
+		}
 	}
 	s->ns += ns;
 	s->switches += switches;
@@ -200,8 +205,8 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 
 	if (!c || !c->task) /* the first switch that is seen on this CPU */
 		return 0;
-	/* A thread that calls exec takes over its leader's pid in the middle of a slice (de_thread() in fs/exec.c). */
-	if (pid && c->task == (u64)t && c->tgid == pid)
+	/* A thread that calls exec swaps pids with its leader in the middle of a slice (de_thread() in fs/exec.c). */
+	if (pid && c->task == (u64)t && c->tgid == (u32)BPF_CORE_READ(t, tgid))
 		return settle(c, t, parity, now - c->start, switches);
 	/* Someone left this CPU, or came, unseen. Who left loses that slice: it may have run elsewhere since, and been charged there. */
 	if (c->pid)

@@ -16,7 +16,7 @@ struct slot {
 	u32 next;  /* index + 1 of the slot that this CPU filled before; 0: none */
 	u64 start; /* thread group leader's start_boottime, ns; 0: unknown (its leader was already released) */
 	u64 css;   /* css_set pointer: changes when the task moves to another cgroup; an opaque number to user space */
-	u64 mm;    /* address space of the last slice: another one after exec, none in exit */
+	u64 mm;    /* address space when comm was read: there is another one after exec, none in exit */
 	u64 ns;    /* CPU time */
 	u64 switches; /* switch-outs */
 	u64 cgroup;   /* kernfs id of the cgroup */
@@ -39,7 +39,7 @@ struct cpu_state {
 	u32 tgid;
 	u32 epoch; /* its lowest bit chooses the slots that are written; only user space changes it */
 	u32 unused;
-	u64 missed; /* switch-outs whose switch-in was not seen: their slice is dropped, never charged to another task */
+	u64 missed; /* slices whose beginning or end was not traced: dropped, never charged to another task */
 
 	u32 head[2];    /* by epoch: index + 1 of the slot filled last */
 	u32 spilled[2]; /* by epoch: accounts in the spill map */

@@ -10,8 +10,12 @@ import (
 // follower keeps the map of followed processes. A nil follower follows nobody.
 type follower struct {
 	m       *ebpf.Map
-	added   uint64 // by user space
-	deleted uint64 // by user space
+	added   int64 // by user space, less what it deleted; put right by each sweep
+	sweepAt int64 // entries; a quarter of the map at first
+}
+
+func newFollower(m *ebpf.Map) *follower {
+	return &follower{m: m, sweepAt: int64(m.MaxEntries() / 4)}
 }
 
 var errNoFollow = errors.New("the collector was opened without Options.Follow")
@@ -31,7 +35,7 @@ func (c *Collector) Unfollow(tgid int) error {
 	if c.follow == nil {
 		return errNoFollow
 	}
-	c.follow.deleted++
+	c.follow.added--
 	if err := c.follow.m.Delete(uint32(tgid)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("unfollow process %d: %w", tgid, err)
 	}
@@ -49,28 +53,36 @@ func (f *follower) put(tgid int, state eco2FollowState) error {
 	return nil
 }
 
-// sweep forgets followed processes that exited at least one whole window ago, once the map is a quarter full. Not at once: the last
-// slice of a process comes after its exit is seen.
+// sweep forgets followed processes that exited at least one whole window ago. Not at once: the last slice of a process comes after
+// its exit is seen. It looks through the map only when it has grown a good deal since the last look, so that a long run with many
+// living processes does not look at all of them in every window.
 func (f *follower) sweep(addedByForks uint64, drains uint32) error {
-	if added := addedByForks + f.added; added-min(f.deleted, added) < uint64(f.m.MaxEntries()/4) {
+	size := int64(addedByForks) + f.added // or fewer: pids that come again are counted again
+	if size < f.sweepAt {
 		return nil
 	}
 	var (
 		tgid  uint32
 		state eco2FollowState
 		gone  []uint32
+		kept  int64
 	)
 	it := f.m.Iterate()
 	for it.Next(&tgid, &state) {
 		if state.Exited != 0 && drains+1-state.Exited >= 2 {
 			gone = append(gone, tgid)
+		} else {
+			kept++
 		}
 	}
 	for _, tgid := range gone {
-		if err := f.m.Delete(tgid); err == nil {
-			f.deleted++
+		if err := f.m.Delete(tgid); err != nil {
+			kept++
 		}
 	}
+	most := int64(f.m.MaxEntries())
+	f.added += kept - size
+	f.sweepAt = max(most/4, min(2*kept, kept+(most-kept)/2))
 	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
 		return fmt.Errorf("look for exited processes that were followed: %w", err)
 	}

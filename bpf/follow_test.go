@@ -131,6 +131,43 @@ func TestFollowUntilTheLastSlice(t *testing.T) {
 		}
 	}
 	t.Logf("%d followed, %d not", len(mine), c.Losses().Unfollowed)
+	if len(mine) < 50 {
+		t.Errorf("only %d processes were followed", len(mine))
+	}
+}
+
+// Living processes that fill a good part of the map are not looked at in every window.
+func TestFollowSweepsSeldom(t *testing.T) {
+	c := open(t, Options{Follow: true, Followed: 400})
+	f := c.follow
+	for pid := range 200 {
+		if err := f.put(1<<22-1-pid, eco2FollowState{Root: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.sweep(0, 5); err != nil {
+		t.Fatal(err)
+	}
+	if f.sweepAt != 300 {
+		t.Errorf("200 of 400 are alive, and the next look is at %d", f.sweepAt)
+	}
+	for pid := range 150 { // the same pids again: no more entries
+		if err := f.put(1<<22-1-pid, eco2FollowState{Root: 1, Exited: 5}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.sweep(0, 5); err != nil {
+		t.Fatal(err)
+	}
+	if f.added != 200 || f.sweepAt != 300 {
+		t.Errorf("%d counted, next look at %d", f.added, f.sweepAt)
+	}
+	if err := f.sweep(100, 6); err != nil { // a window later
+		t.Fatal(err)
+	}
+	if n := f.added + 100; n != 50 || f.sweepAt != 100 {
+		t.Errorf("%d kept, next look at %d", n, f.sweepAt)
+	}
 }
 
 // A process that gets the pid of a followed one that exited is somebody else.

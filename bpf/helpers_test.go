@@ -71,7 +71,7 @@ func helperBursts(args []string) {
 	}
 }
 
-// fifo DURATION: half of a CPU at real-time priority.
+// fifo DURATION: all of a CPU at real-time priority, but for what the kernel keeps back (sched_rt_runtime_us).
 func helperFIFO(args []string) {
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
@@ -79,9 +79,7 @@ func helperFIFO(args []string) {
 		return
 	}
 	gate()
-	for end := time.Now().Add(duration(args[0])); time.Now().Before(end); sleep(5 * time.Millisecond) {
-		burn(5 * time.Millisecond)
-	}
+	burn(duration(args[0]))
 }
 
 // threads N DURATION

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,9 @@ type Cgroups struct {
 	root    string
 	dir     *os.File // of the hierarchy's root; nil: not mounted or not readable
 	paths   map[uint64]string
-	Unknown uint64 // ids whose cgroup was gone, or unreadable, at first sight
+	open    func(mount int, handle unix.FileHandle, flags int) (fd int, err error)
+	walked  time.Time
+	Unknown uint64 // ids whose cgroup was gone, or unreadable, when it was looked for
 }
 
 // cgroupCacheMax bounds the cache: a machine that makes a cgroup for every job makes many.
@@ -25,7 +28,7 @@ const cgroupCacheMax = 65536
 
 // OpenCgroups takes the directory where the hierarchy is mounted.
 func OpenCgroups(mount string) *Cgroups {
-	c := &Cgroups{root: mount, paths: map[uint64]string{}}
+	c := &Cgroups{root: mount, paths: map[uint64]string{}, open: unix.OpenByHandleAt}
 	if mount != "" {
 		c.dir, _ = os.Open(mount) // without it ids stay numbers
 	}
@@ -49,37 +52,48 @@ func (c *Cgroups) Path(id uint64) string {
 	if len(c.paths) > cgroupCacheMax {
 		clear(c.paths)
 	}
-	p := c.find(id)
+	p, sure := c.find(id)
 	if p == "" {
 		c.Unknown++
 		p = "cgroup:" + strconv.FormatUint(id, 10)
 	}
-	c.paths[id] = p
+	if sure {
+		c.paths[id] = p
+	}
 	return p
 }
+
+// walkEvery is the least time between two walks: they cost in proportion to what exists.
+const walkEvery = time.Second
 
 // fileidKernfs is the handle type of kernfs files: FILEID_KERNFS in include/linux/exportfs.h. Their handle is the 64-bit id.
 const fileidKernfs = 0xfe
 
-// find asks the kernel to open the directory by its id: no walk over all cgroups. Where that is not allowed it walks once.
-func (c *Cgroups) find(id uint64) string {
+// find asks the kernel to open the directory by its id: no walk over all cgroups. Where that is not allowed (it takes
+// CAP_DAC_READ_SEARCH) it walks, now and then; sure says that looking again would find no more.
+func (c *Cgroups) find(id uint64) (path string, sure bool) {
 	if c.dir == nil || id == 0 {
-		return ""
+		return "", true
 	}
 	handle := binary.NativeEndian.AppendUint64(nil, id)
-	fd, err := unix.OpenByHandleAt(int(c.dir.Fd()), unix.NewFileHandle(fileidKernfs, handle), unix.O_RDONLY|unix.O_PATH)
+	fd, err := c.open(int(c.dir.Fd()), unix.NewFileHandle(fileidKernfs, handle), unix.O_RDONLY|unix.O_PATH)
 	if err == nil {
 		defer unix.Close(fd)
 		path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 		if err != nil {
-			return ""
+			return "", true
 		}
-		return c.relative(path)
+		return c.relative(path), true
 	}
 	if err == unix.ESTALE || err == unix.ENOENT {
-		return ""
+		return "", true
 	}
-	return c.walk(id)
+	if time.Since(c.walked) < walkEvery {
+		return "", false
+	}
+	path = c.walk(id)
+	c.walked = time.Now()
+	return path, true
 }
 
 // relative cuts the mount point off; a path outside of it, or one the kernel marks as deleted, is none.

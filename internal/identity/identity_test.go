@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
 )
@@ -38,9 +41,25 @@ func TestCgroupPathByWalk(t *testing.T) {
 	}
 	c := OpenCgroups(root)
 	defer c.Close()
+	c.open = func(int, unix.FileHandle, int) (int, error) { return -1, unix.EPERM } // as without CAP_DAC_READ_SEARCH
 	id := st.Sys().(*syscall.Stat_t).Ino
-	if got := c.walk(id); got != "/system.slice/a\nb.service" {
+	if got := c.Path(id); got != "/system.slice/a\nb.service" {
 		t.Errorf("path %q", got)
+	}
+	late := filepath.Join(root, "late")
+	if err := os.Mkdir(late, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if st, err = os.Stat(late); err != nil {
+		t.Fatal(err)
+	}
+	id = st.Sys().(*syscall.Stat_t).Ino
+	if got := c.Path(id); got == "/late" || c.Unknown != 1 {
+		t.Errorf("it walked again at once: %q", got)
+	}
+	c.walked = time.Time{}
+	if got := c.Path(id); got != "/late" {
+		t.Errorf("not found by a later walk: %q", got)
 	}
 }
 

@@ -70,7 +70,7 @@ func TestTableSaysWhatAReaderNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"measured by powercap", "12.346 J", "learned", "France 44.18 g/kWh (2024), PUE 1.2", "incomplete: counter",
-		"(idle)", "3 switch-outs not seen"} {
+		"(idle)", "3 slices lost"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in:\n%s", want, b.String())
 		}

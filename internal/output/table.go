@@ -183,7 +183,7 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	add(l.Missed, "switch-outs not seen (dropped, charged to nobody)")
+	add(l.Missed, "slices lost to switches that were not traced (charged to nobody)")
 	add(l.OverflowSwitches, "slices without a table entry (row overflow)")
 	add(l.Unfollowed, "descendants not followed: map full")
 	add(l.Recursion, "program runs skipped by the kernel")

@@ -112,7 +112,7 @@ type Row struct {
 
 // Losses counts what could not be recorded, in this window (or since the start, in a total).
 type Losses struct {
-	Missed           uint64  `json:"missed"`           // switch-outs whose switch-in was not seen
+	Missed           uint64  `json:"missed"`           // slices whose beginning or end was not traced: dropped
 	OverflowSwitches uint64  `json:"overflow"`         // slices in the overflow row
 	OverflowSeconds  float64 `json:"overflow_seconds"` //
 	Spilled          uint64  `json:"spilled"`          // accounts that went to the spill map: slower, not lost
