@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -9,18 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// learnFairClass lets the programs know the fair scheduling class by a thread that is of it, as kernels without all symbols in
-// kallsyms name it nowhere. With it a slice whose beginning was not seen can be told all the same. Where this thread may be of
-// another class (real-time, or under a BPF scheduler) such slices stay missed.
-func (c *Collector) learnFairClass() error {
+// learn lets the programs look at a thread of this process: which process it is, and the fair scheduling class, as kernels without all
+// symbols in kallsyms name it nowhere. With that a slice whose beginning was not seen can be told all the same. Where this thread may
+// be of another class (real-time, or under a BPF scheduler) such slices stay missed.
+func (c *Collector) learn() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	attr, err := unix.SchedGetAttr(0, 0)
-	if err != nil || attr.Policy != unix.SCHED_NORMAL || schedExtEnabled() {
-		return nil
+	var args [2]uint64
+	if attr, err := unix.SchedGetAttr(0, 0); err == nil && attr.Policy == unix.SCHED_NORMAL && !schedExtEnabled() {
+		args[0] = 1
 	}
-	if _, err := c.coll.Programs[eco2ProgLearn].Run(&ebpf.RunOptions{Context: [2]uint64{}}); err != nil {
-		return explain("learn the fair scheduling class", err)
+	if _, err := c.coll.Programs[eco2ProgLearn].Run(&ebpf.RunOptions{Context: args}); err != nil {
+		return explain("look at this process from the kernel", err)
+	}
+	if err := c.coll.Variables[eco2VarSelfTgid].Get(&c.self); err != nil {
+		return fmt.Errorf("read this process's id: %w", err)
 	}
 	return nil
 }

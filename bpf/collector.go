@@ -63,6 +63,7 @@ type Collector struct {
 	overflow []time.Duration // by CPU, in the last window
 	unmap    [][]byte
 	drains   uint32
+	self     uint32
 	follow   *follower // nil without Options.Follow
 	losses   Losses
 	comms    commCache
@@ -151,7 +152,7 @@ func (c *Collector) start(ncpu, slots int) error {
 	for cpu := range ncpu {
 		c.cpus = append(c.cpus, newCPUTable(mem, cpu, slots))
 	}
-	if err := c.learnFairClass(); err != nil {
+	if err := c.learn(); err != nil {
 		return err
 	}
 	for _, name := range []string{eco2ProgSchedProcessFork, eco2ProgSchedProcessExit, eco2ProgSchedSwitch} {
@@ -285,6 +286,10 @@ func (c *Collector) Losses() Losses {
 
 // Overflow returns, by CPU, the time of the last window that no table had room for. The slice is the Collector's own.
 func (c *Collector) Overflow() []time.Duration { return c.overflow }
+
+// Self is this process's id as the programs see it: that of the initial pid namespace, like all that Usage and Follow have. In another
+// namespace it differs from os.Getpid.
+func (c *Collector) Self() int { return int(c.self) }
 
 // CPUs returns how many CPUs the tables hold: all that could ever come online.
 func (c *Collector) CPUs() int { return len(c.cpus) }

@@ -25,6 +25,8 @@ const volatile bool follow = false;
 volatile u32 drains = 0;
 /* Address of the fair scheduling class; 0: not known. */
 u64 fair_class = 0;
+/* Process id of user space's process, as the kernel counts them: in a pid namespace it knows itself by another. */
+u32 self_tgid = 0;
 /* Processes followed by a fork, and those that could not be because the map was full. */
 u64 follow_added = 0;
 u64 follow_lost = 0;
@@ -289,13 +291,14 @@ int edge(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Run by user space on a thread of its own that it knows to be of the fair class. */
+/* Run by user space on a thread of its own; args[0]: it knows the thread to be of the fair class. */
 SEC("raw_tp/learn")
 int learn(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
 
-	if (bpf_core_field_exists(t->se.prev_sum_exec_runtime))
+	self_tgid = BPF_CORE_READ(t, tgid);
+	if (ctx->args[0] && bpf_core_field_exists(t->se.prev_sum_exec_runtime))
 		fair_class = (u64)BPF_CORE_READ(t, sched_class);
 	return 0;
 }

@@ -90,6 +90,7 @@ const (
 	eco2VarFollow            = "follow"
 	eco2VarFollowAdded       = "follow_added"
 	eco2VarFollowLost        = "follow_lost"
+	eco2VarSelfTgid          = "self_tgid"
 	eco2VarSlotMask          = "slot_mask"
 )
 
@@ -162,6 +163,7 @@ type eco2VariableSpecs struct {
 	Follow      *ebpf.VariableSpec `ebpf:"follow"`
 	FollowAdded *ebpf.VariableSpec `ebpf:"follow_added"`
 	FollowLost  *ebpf.VariableSpec `ebpf:"follow_lost"`
+	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
 	SlotMask    *ebpf.VariableSpec `ebpf:"slot_mask"`
 }
 
@@ -210,6 +212,7 @@ type eco2Variables struct {
 	Follow      *ebpf.Variable `ebpf:"follow"`
 	FollowAdded *ebpf.Variable `ebpf:"follow_added"`
 	FollowLost  *ebpf.Variable `ebpf:"follow_lost"`
+	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
 	SlotMask    *ebpf.Variable `ebpf:"slot_mask"`
 }
 

@@ -67,6 +67,9 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	}
 	defer s.close()
 	if cfg.Selected {
+		if err := s.samePIDs(m.procfs); err != nil {
+			return err
+		}
 		err := identity.WalkTree(m.procfs, pids, func(pid, root int) error { return s.collector.Follow(pid, uint32(root)) })
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/bpf"
 	"github.com/eco2-bpf/eco2-bpf/intensity"
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 	"github.com/eco2-bpf/eco2-bpf/internal/output"
 )
 
@@ -34,7 +35,7 @@ func runDoctor(args []string) (int, error) {
 		return 0, err
 	}
 	finding("ok", "kernel", host.Kernel(), "")
-	code := doctorPrograms()
+	code := doctorPrograms(&m)
 	if c := doctorMachine(&m); code == exitOK {
 		code = c
 	}
@@ -42,7 +43,7 @@ func runDoctor(args []string) (int, error) {
 }
 
 // doctorPrograms attaches for a second and looks at what is lost.
-func doctorPrograms() int {
+func doctorPrograms(m *machineFlags) int {
 	c, err := bpf.Open(bpf.Options{Follow: true, BTF: os.Getenv(btfEnv)})
 	var un *bpf.UnavailableError
 	switch {
@@ -56,6 +57,10 @@ func doctorPrograms() int {
 	defer c.Close()
 	finding("ok", "btf", "the kernel shows its types", "")
 	finding("ok", "privileges", "the programs load and attach (sched_switch, fork, exit)", "")
+	if self := identity.Self(m.procfs); self != 0 && self != c.Self() {
+		finding("note", "processes", m.procfs+" has the process ids of another pid namespace: rows have the kernel's own, and attach -p is refused",
+			"run in the host's pid namespace (docker run --pid=host, hostPID: true)")
+	}
 	usages, err := c.Drain(nil)
 	if err == nil {
 		time.Sleep(time.Second)

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -223,5 +224,62 @@ func TestAttachToProcess(t *testing.T) {
 	}
 	if total.ProcessesSeen < 3 || total.row(func(r *wireRow) bool { return r.Kind == "others" }) == nil {
 		t.Errorf("%d processes seen: %s", total.ProcessesSeen, o.stdout)
+	}
+}
+
+// TestAttachToTree: descendants that exist already are followed as well as those to come.
+func TestAttachToTree(t *testing.T) {
+	e2eNeedKernel(t)
+	load := exec.Command("sh", "-c", `(while :; do :; done) & a=$!; sh -c '(while :; do :; done) & echo $!; wait' & echo $a; wait`)
+	load.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	lines := startLines(t, load)
+	defer func() {
+		_ = unix.Kill(-load.Process.Pid, unix.SIGKILL)
+		_ = load.Wait()
+	}()
+	var pids []int
+	for range 2 {
+		pid, err := strconv.Atoi(strings.TrimSpace(<-lines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	o := succeed(t, "attach", "-o", "json", "-d", "500ms", "-p", strconv.Itoa(load.Process.Pid))
+	all := jsonLines(t, o.stdout)
+	total := all[len(all)-1]
+	for _, pid := range pids {
+		if r := total.pid(pid); r == nil || r.CPUSeconds < 0.05 {
+			t.Errorf("descendant %d: row %+v", pid, r)
+		}
+	}
+	if total.ProcessesSeen < 2 {
+		t.Errorf("%d processes seen", total.ProcessesSeen)
+	}
+}
+
+// TestInPIDNamespace: in a container processes know each other by other ids than the kernel does. run finds its command all the same;
+// attach -p, which would follow somebody else, says so.
+func TestInPIDNamespace(t *testing.T) {
+	e2eNeedKernel(t)
+	if _, err := exec.LookPath("unshare"); err != nil {
+		t.Skip("need unshare: ", err)
+	}
+	inside := func(args ...string) outcome {
+		cmd := eco2(t, args...)
+		cmd.Args = append([]string{"unshare", "--pid", "--fork", "--mount-proc", cmd.Path}, args...)
+		cmd.Path, _ = exec.LookPath("unshare")
+		return finish(t, cmd)
+	}
+	o := inside("run", "-o", "json", "--", "sh", "-c", "/bin/true; /bin/true; exit 7")
+	if total := onlyTotal(t, o.stderr); o.code != 7 || total.ProcessesSeen != 3 {
+		t.Errorf("%d processes seen, want 3: %v", total.ProcessesSeen, o)
+	}
+	oneLine(t, inside("attach", "-d", "1s", "-p", "1"), 3, "another pid namespace", "--pid=host")
+	if o := inside("doctor"); !strings.Contains(o.stdout, "another pid namespace") {
+		t.Error(o)
+	}
+	if o := inside("attach", "-d", "300ms", "-o", "json"); o.code != 0 {
+		t.Error(o)
 	}
 }

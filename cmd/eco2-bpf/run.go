@@ -83,10 +83,10 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows b
 	defer s.close()
 	// Children are followed from before their first instruction; this process itself is not. Go forks a child of its own to
 	// try pidfds out, at the first use of a process: it must not be taken for the command's.
-	self := os.Getpid()
-	if p, err := os.FindProcess(self); err == nil {
+	if p, err := os.FindProcess(os.Getpid()); err == nil {
 		_ = p.Release()
 	}
+	self := s.collector.Self()
 	if err := s.collector.FollowChildrenOf(self, 1); err != nil {
 		return 0, err
 	}

@@ -105,9 +105,24 @@ func open(f *machineFlags, follow bool) (s *session, err error) {
 		Collector: s.collector, Source: source, Busy: busy, BusySource: busy.How, Topology: m.topo, Host: host.Describe(m.topo),
 		Model: m.model, Users: identity.ReadUsers(""), Cgroups: cgroups, BootTime: host.BootTime(),
 	}
+	if os.Getpid() != s.collector.Self() {
+		s.parts.Exists = func(uint32) bool { return false } // by its ids nobody can be asked for here
+	}
 	// Loading the programs took the kernel's type information into memory; the loop needs none of it.
 	debug.FreeOSMemory()
 	return s, nil
+}
+
+// samePIDs checks that process ids of procfs are the kernel's own: in a container they are those of its pid namespace, and would name
+// other processes.
+func (s *session) samePIDs(procfs string) error {
+	if self := identity.Self(procfs); self != 0 && self != s.collector.Self() {
+		return &bpf.UnavailableError{
+			What: fmt.Sprintf("%s has the process ids of another pid namespace (this process is %d there, and %d to the kernel)", procfs, self, s.collector.Self()),
+			Next: "run in the host's (docker run --pid=host, hostPID: true), or mount its procfs and name it with --procfs",
+		}
+	}
+	return nil
 }
 
 func (s *session) close() {

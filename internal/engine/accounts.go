@@ -79,7 +79,7 @@ type processes struct {
 	starts  map[uint32]time.Duration // of the newest process of a TGID
 	sweepAt int
 	step    uint64 // so many sweeps
-	alive   func(tgid uint32) bool
+	exists  func(tgid uint32) bool
 }
 
 type process struct {
@@ -97,12 +97,9 @@ type processState struct {
 // sweepMin is how many processes are remembered before the first look for those that are gone.
 const sweepMin = 16384
 
-func (p *processes) init() {
+func (p *processes) init(exists func(tgid uint32) bool) {
 	p.seen, p.starts = map[process]*processState{}, map[uint32]time.Duration{}
-	p.sweepAt = sweepMin
-	if p.alive == nil {
-		p.alive = processExists
-	}
+	p.sweepAt, p.exists = sweepMin, exists
 }
 
 func (p *processes) see(u *bpf.Usage) {
@@ -130,7 +127,7 @@ func (p *processes) sweep() {
 		return
 	}
 	for key, st := range p.seen {
-		if st.step+2 < p.step && !p.alive(key.tgid) {
+		if st.step+2 < p.step && !p.exists(key.tgid) {
 			delete(p.seen, key)
 			if p.starts[key.tgid] == key.start {
 				delete(p.starts, key.tgid)

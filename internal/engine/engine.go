@@ -67,7 +67,8 @@ type Parts struct {
 	Users      *identity.Users
 	Cgroups    *identity.Cgroups
 	BootTime   time.Time
-	Now        func() time.Duration // monotonic; default host.Monotonic
+	Now        func() time.Duration   // monotonic; default host.Monotonic
+	Exists     func(tgid uint32) bool // default: the kernel is asked; false for one that exists may only count it twice, after a while
 }
 
 // Engine turns drains into snapshots. Its methods are for one goroutine.
@@ -92,13 +93,16 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	if parts.Now == nil {
 		parts.Now = host.Monotonic
 	}
+	if parts.Exists == nil {
+		parts.Exists = processExists
+	}
 	e := &Engine{cfg: cfg, parts: parts, domains: parts.Source.Domains()}
 	e.places = newPlaces(parts.Topology, e.domains)
 	var err error
 	if e.floors, err = newFloors(e.domains, cfg.IdleWatts, parts); err != nil {
 		return nil, err
 	}
-	e.procs.init()
+	e.procs.init(parts.Exists)
 	e.prev, e.cur = newStep(parts.Collector.CPUs(), len(e.domains)), newStep(parts.Collector.CPUs(), len(e.domains))
 	if err := e.read(&e.prev); err != nil {
 		return nil, err

@@ -175,7 +175,7 @@ func TestTotalsMemoryIsBounded(t *testing.T) {
 	if total.ProcessesSeen != 40000 || find(total, snapshot.Others, 0).Processes != int(total.Losses.FoldedRows) {
 		t.Errorf("%d processes seen, %d in others", total.ProcessesSeen, find(total, snapshot.Others, 0).Processes)
 	}
-	e.procs.alive = func(tgid uint32) bool { return tgid%10 == 0 }
+	e.procs.exists = func(tgid uint32) bool { return tgid%10 == 0 }
 	alive := 0
 	for p := range e.procs.seen {
 		if p.tgid%10 == 0 {

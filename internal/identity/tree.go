@@ -13,6 +13,20 @@ import (
 // ErrNoProcess says that a pid is not a process.
 var ErrNoProcess = errors.New("no such process")
 
+// Self is this process's id as PROCFS has it: that of the pid namespace that it was mounted in. 0: it does not say, as a tree of
+// ordinary files.
+func Self(procfs string) int {
+	to, err := os.Readlink(filepath.Join(procfs, "self"))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(to)
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
 // CheckProcess tells whether PROCFS has a process of that id. A thread id is not a process.
 func CheckProcess(procfs string, pid int) error {
 	tgid, err := statusField(procfs, pid, "Tgid:")
