@@ -2,6 +2,7 @@ package intensity
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -34,6 +35,9 @@ func TestLookupEveryRow(t *testing.T) {
 		switch want.Region {
 		case r[0]:
 			own++
+			if grams, err := strconv.ParseFloat(r[3], 64); err != nil || want.GramsPerKWh != grams || strconv.Itoa(want.Year) != r[4] {
+				t.Errorf("%s: %+v, the row says %s in %s", r[0], want, r[3], r[4])
+			}
 			if want.Name != r[2] || want.How != "given by --region" || want.Source != r[8] || (r[7] == "old") != (want.Note != "") {
 				t.Errorf("%s: %+v", r[0], want)
 			}

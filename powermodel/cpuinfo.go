@@ -16,7 +16,7 @@ type CPU struct {
 	Threads                 int    // hardware threads = CPUs seen
 	ThreadsPerCore          int    // 0: not told (Arm)
 	Sockets                 int    // at least 1 once parsed; a guest sees what its host invented
-	Hypervisor              bool   // a guest; Arm has no such flag in cpuinfo: callers who know better set it
+	Hypervisor              bool   // a guest; Arm has no such flag in cpuinfo, so callers ask the firmware
 }
 
 // ErrNoCPU says that a text lists no processor.

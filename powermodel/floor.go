@@ -80,10 +80,11 @@ func (f *Floor) Idle(e units.Microjoules, busy, wall time.Duration) FloorEstimat
 		w := units.Watts(f.fit.floor)
 		return FloorEstimate{w, units.Watts(f.fit.low), units.Watts(f.fit.high), FloorLearned, idleEnergy(w, e, wall)}
 	}
-	value, low, high := f.model.idleShareRange(f.busyCPUs(busy, wall) / f.cpus)
+	// The table is of whole servers. A package alone has a smaller idle share, down to next to nothing (utilisation_curve.csv).
+	value, high := f.model.idleShareRange(f.busyCPUs(busy, wall) / f.cpus)
 	p := units.Watts(max(0, float64(e.Per(wall))))
 	w := p * units.Watts(value)
-	return FloorEstimate{w, p * units.Watts(low), p * units.Watts(high), FloorTable, idleEnergy(w, e, wall)}
+	return FloorEstimate{w, 0, p * units.Watts(high), FloorTable, idleEnergy(w, e, wall)}
 }
 
 // busyCPUs is the mean number of busy CPUs, within what the domain has: the kernel's busy time may overshoot by a tick.

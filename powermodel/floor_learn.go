@@ -29,7 +29,7 @@ const (
 // learn fits power = floor + slope * busy CPUs so that quiet windows dominate, because power curves bend:
 // anchor = median of the quietest windows; slope = median of the secants from there to all others (Theil and Sen's, with
 // the pairs that matter); floor = median over the quietest of power - slope * busy. All medians are weighted by length,
-// so nearly half of the windows on either side may be garbage. Cost: three sorts of at most 136 numbers.
+// so nearly half of the windows on either side may be garbage. Cost: a few sorts of at most 136 numbers.
 func (f *Floor) learn() {
 	s, old := f.gather()
 	f.fit.ok = false

@@ -167,7 +167,7 @@ func TestFloorOnlyBusyWindowsIsWide(t *testing.T) {
 	}
 }
 
-// TestFloorDriftAndMemory: the floor rises by 30 % (fans) while quiet and load alternate; then eight hours of load.
+// TestFloorDriftAndMemory: the floor rises by 30 % (fans) while quiet and load alternate; then seven hours of load.
 func TestFloorDriftAndMemory(t *testing.T) {
 	base := 20.0
 	s := &sim{rng: rand.New(rand.NewPCG(1, 6)), noise: 0.01, step: 0.001}

@@ -11,25 +11,21 @@ import (
 // Range is an estimate with its bounds: Low <= Value <= High.
 type Range struct{ Value, Low, High units.Watts }
 
-// Scope says what an estimate includes.
-const (
-	ScopeWall    = "wall"    // SPECpower: the whole server, with RAM, disks, fans and PSU loss
-	ScopePackage = "package" // the CPU package alone
-)
+// scopeWall is what every estimate includes: by SPECpower the whole server, with RAM, disks, fans and PSU loss.
+const scopeWall = "wall"
 
 // Model turns load into watts for one kind of CPU. Build it with Resolve.
 type Model struct {
 	Key       string // row of the power table: "zen3"; "tdp" or "default" where there is none
 	Microarch string // as identified; differs from Key where a relative stands in
 	How       string // one line for people: how the figures were found
-	Scope     string // ScopeWall or ScopePackage
+	Scope     string // what the watts include: wall
 	Idle, Max Range  // watts per hardware thread
 	CurveKey  string // row of utilisation_curve.csv
 	Curve     Curve
 	CurveLow  Curve
 	CurveHigh Curve
-	IdleToMax float64 // Idle / Max
-	Guest     bool    // bounds are at least +-50 %: who else is on the host is unknown
+	Guest     bool // bounds are at least +-50 %: who else is on the host is unknown
 }
 
 // guestDoubt is the least relative error in a guest (placement, steal, overcommit, power supply are unknown there).
@@ -64,16 +60,15 @@ func (m Model) IdleShareAt(busyShare float64) float64 {
 	return idleShare(m.Idle.Value, m.Max.Value, m.Curve.At(busyShare))
 }
 
-// idleShareRange bounds IdleShareAt: little idle, much load and a high curve give the low end.
-func (m Model) idleShareRange(busyShare float64) (value, low, high float64) {
+// idleShareRange gives IdleShareAt and its upper bound: much idle, little at full load, and a low curve.
+func (m Model) idleShareRange(busyShare float64) (value, high float64) {
 	u := share(busyShare)
 	value = m.IdleShareAt(u)
-	low = idleShare(m.Idle.Low, m.Max.High, m.CurveHigh.At(u))
 	high = idleShare(m.Idle.High, m.Max.Low, m.CurveLow.At(u))
 	if m.Guest {
-		low, high = min(low, value*(1-guestDoubt)), max(high, value*(1+guestDoubt))
+		high = max(high, value*(1+guestDoubt))
 	}
-	return value, min(low, value), min(1, max(high, value))
+	return value, min(1, max(high, value))
 }
 
 func idleShare(idle, full units.Watts, f float64) float64 {

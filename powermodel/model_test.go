@@ -12,13 +12,13 @@ import (
 // checkModel holds every model to the promises of the package.
 func checkModel(t testing.TB, m Model) {
 	t.Helper()
-	if m.How == "" || m.Key == "" || m.CurveKey == "" || (m.Scope != ScopeWall && m.Scope != ScopePackage) {
+	if m.How == "" || m.Key == "" || m.CurveKey == "" || (m.Scope != scopeWall && m.Scope != "package") {
 		t.Fatalf("not told how: %+v", m)
 	}
 	if strings.ContainsAny(m.How, "\n\x1b") {
 		t.Fatalf("not one line: %q", m.How)
 	}
-	if m.Idle.Low <= 0 || m.Max.Value <= m.Idle.Value || !(m.IdleToMax > 0 && m.IdleToMax < 1) {
+	if m.Idle.Low <= 0 || m.Max.Value <= m.Idle.Value || m.Scope != scopeWall {
 		t.Fatalf("idle and full: %+v", m)
 	}
 	last, lastShare := Range{-1, -1, -1}, 1.0
@@ -34,9 +34,9 @@ func checkModel(t testing.TB, m Model) {
 		if m.Guest && (r.Low > r.Value*0.5+1e-9 || r.High < r.Value*1.5-1e-9) {
 			t.Fatalf("%s: guest too sure at %g: %+v", m.How, u, r)
 		}
-		v, low, high := m.idleShareRange(u)
-		if !(0 < low && low <= v && v <= high && high <= 1 && v <= lastShare && v == m.IdleShareAt(u)) {
-			t.Fatalf("%s: idle share at %g: %g (%g-%g)", m.How, u, v, low, high)
+		v, high := m.idleShareRange(u)
+		if !(0 < v && v <= high && high <= 1 && v <= lastShare && v == m.IdleShareAt(u)) {
+			t.Fatalf("%s: idle share at %g: %g (to %g)", m.How, u, v, high)
 		}
 		if math.Abs(float64(r.Value)*v-float64(m.IdleWatts(8).Value)) > 1e-9*float64(r.Value) {
 			t.Fatalf("%s: idle share at %g does not give the idle power", m.How, u)

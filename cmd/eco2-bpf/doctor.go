@@ -139,6 +139,7 @@ func doctorMachine(m *machineFlags) int {
 	for _, d := range source.Domains() {
 		finding("ok", "energy", fmt.Sprintf("%s is %s by %s: %s", d.Name, d.Method, d.Source, d.Detail), "")
 	}
+	finding("note", "gpu", "no GPU is read by this version: its energy is in no row", "")
 	factor := intensity.Guess(host.TimeZone("/"))
 	finding("note", "carbon", fmt.Sprintf("without --region: %s, %.4g g/kWh (%s)", factor.Name, factor.GramsPerKWh, factor.How), "choose with --region or --factor")
 	return exitOK

@@ -77,6 +77,13 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// A CPU that cannot be told is estimated all the same, and the reason is said.
+func TestUnknownCPUIsSaid(t *testing.T) {
+	if o := succeed(t, "sources", "--procfs", t.TempDir()); !strings.Contains(o.stdout, "the CPU is not known") || !strings.Contains(o.stdout, "default TDP") {
+		t.Error(o)
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	e2eNeedKernel(t)
 	o := succeed(t, "doctor")

@@ -100,7 +100,7 @@ var requiredKeys = map[string]string{
 	"idle":      "domain watts how low high",
 	"intensity": "region g_per_kwh pue source basis how",
 	"losses":    "missed overflow",
-	"self":      "cpu_seconds rss_bytes",
+	"self":      "cpu_seconds rss_bytes edge_seconds",
 	"rows":      "kind cpu_seconds switches joules joules_by_domain gco2e",
 	"process":   "pid start comm user uid cgroup ppid",
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,17 +16,28 @@ func TestLawFloorGiven(t *testing.T) {
 	lawAccuracy(t, "package-0=20,dram-0=1", 500*time.Millisecond, 0.02)
 }
 
+// The floor is learned from 2 s of quiet. Where something else ran in them, all else is held against the law, and it is tried again.
 func TestLawFloorLearned(t *testing.T) {
 	lawNeeds(t)
-	if !testing.Short() {
-		lawAwaitQuiet(t)
+	for try := range 3 {
+		quiet := false
+		t.Run(fmt.Sprint("try", try), func(t *testing.T) {
+			if !testing.Short() {
+				lawAwaitQuiet(t)
+			}
+			quiet = lawAccuracy(t, "auto", 2*time.Second, 0.06)
+		})
+		if quiet || testing.Short() || t.Failed() {
+			return
+		}
 	}
-	lawAccuracy(t, "auto", 2*time.Second, 0.06)
+	t.Skip("need quiet: the machine was busy in the 2 s before each of the loads, when the floor is learned")
 }
 
 // lawAccuracy runs a steady burner, a 30 % burner and a fork storm side by side and holds each one's active joules against the law.
-// Whatever else runs on the machine is in the law too.
-func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float64) {
+// Whatever else runs on the machine is in the law too. It tells whether the machine was quiet before, as far as that matters: else the
+// tolerance was not applied.
+func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float64) (wasQuiet bool) {
 	if testing.Short() {
 		t.Skip("takes 10 s")
 	}
@@ -49,8 +61,7 @@ func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float
 	tree.read(t)
 	before := tree.busyCPUs(began, released)
 	t.Logf("in the %v before the load %.2f CPUs were busy", quiet, before)
-	if idle == "auto" && before > lawQuiet*float64(runtime.NumCPU()) {
-		defer t.Skipf("the machine was not quiet in the %v before the load, when the floor is learned: %.2f CPUs were busy", quiet, before)
+	if wasQuiet = idle != "auto" || before <= lawQuiet*float64(runtime.NumCPU()); !wasQuiet {
 		tolerance = math.Inf(1) // all else must hold
 	}
 	for i, z := range tree.zones {
@@ -79,6 +90,7 @@ func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float
 	idleRow, _ := total.sum(lawKind("idle"))
 	t.Logf("idle %.3f J in %.3f s; nobody's %.3f J for %.4f s; %d switches missed; %d children", idleRow.Joules.joules(), total.Seconds,
 		nobody.Joules.joules(), total.Losses.Unseen, total.Losses.Missed, n)
+	return wasQuiet
 }
 
 // lawHold compares what rows have with the law for a CPU time, domain by domain.

@@ -116,7 +116,7 @@ var lawFaults = map[string]func(z *lawZone, at time.Duration, value int64) error
 		return z.show(value)
 	},
 	"stall": func(z *lawZone, at time.Duration, value int64) error {
-		if at > time.Second && at < 13*time.Second {
+		if at > time.Second && at < 5*time.Second {
 			return nil
 		}
 		return z.show(value)

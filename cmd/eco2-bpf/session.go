@@ -38,13 +38,28 @@ type machine struct {
 
 func readMachine(m *machineFlags, cpus int) machine {
 	topo, assumed := host.ReadTopology(m.sysfs, cpus)
-	cpu := powermodel.CPU{}
-	if text, err := os.ReadFile(filepath.Join(m.procfs, "cpuinfo")); err == nil {
-		if c, err := powermodel.ParseCPUInfo(text); err == nil {
-			cpu = c
-		}
+	model, err := readModel(m)
+	if err != nil {
+		model.How = fmt.Sprintf("the CPU is not known (%v); %s", err, model.How)
 	}
-	return machine{topo: topo, model: powermodel.Resolve(cpu), assumed: assumed}
+	return machine{topo: topo, model: model, assumed: assumed}
+}
+
+// readModel resolves the power model; with an error it is that of an unknown CPU.
+func readModel(m *machineFlags) (powermodel.Model, error) {
+	text, err := os.ReadFile(filepath.Join(m.procfs, "cpuinfo"))
+	if err != nil {
+		return powermodel.Resolve(powermodel.CPU{}), err
+	}
+	cpu, err := powermodel.ParseCPUInfo(text)
+	if err != nil {
+		return powermodel.Resolve(powermodel.CPU{}), err
+	}
+	if cpu.Implementer != 0 { // Arm; where nobody can tell, the wider range of a guest is the honest one
+		virtual, known := host.Virtual(m.sysfs, m.procfs)
+		cpu.Hypervisor = virtual || !known
+	}
+	return powermodel.Resolve(cpu), nil
 }
 
 // detect finds the source of joules.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -32,14 +33,7 @@ func TestRegenerate(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, file := range c.files {
-				want, err := os.ReadFile(filepath.Join("../data", file))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got, err := os.ReadFile(filepath.Join(out, file))
-				if err != nil {
-					t.Fatal(err)
-				}
+				got, want := mustRead(t, filepath.Join(out, file)), mustRead(t, filepath.Join("../data", file))
 				if !bytes.Equal(got, want) {
 					t.Errorf("%s differs from the checked-in table: run go generate ./intensity", file)
 				}
@@ -47,6 +41,52 @@ func TestRegenerate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without the package: the tables are what the reviewed values make. So a wrong digit in a table fails wherever the tests run.
+func TestTablesAreTheReviewedValues(t *testing.T) {
+	overlay, err := readOverlay("../data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for key, e := range overlay {
+		if e.value == "" {
+			continue
+		}
+		if values[key], err = strconv.ParseFloat(e.value, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	countries, world, err := join(values, overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	for file, table := range map[string]struct {
+		header []string
+		rows   [][]string
+	}{"country_ember.csv": {emberHeader, countries}, "aggregate_ember.csv": {aggregateHeader, [][]string{world}}} {
+		if err := writeTable(filepath.Join(out, file), table.header, table.rows); err != nil {
+			t.Fatal(err)
+		}
+		got, want := mustRead(t, filepath.Join(out, file)), mustRead(t, filepath.Join("../data", file))
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the reviewed values make", file)
+		}
+	}
+	if len(countries) != 209 {
+		t.Errorf("%d countries", len(countries))
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // tarball packs one member as npm does and returns the path and a package pinned to its sum.

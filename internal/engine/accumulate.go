@@ -52,6 +52,7 @@ type accumulator struct {
 	seen     int
 	losses   bpf.Losses // at the start
 	extra    snapshot.Losses
+	edge     time.Duration // the longest that one took
 	self     selfUse
 }
 
@@ -64,7 +65,7 @@ const maxMarks = 8
 func (e *Engine) newAccumulator() *accumulator {
 	return &accumulator{
 		rows: map[rowKey]*accRow{}, energy: make([]domainStep, len(e.domains)), marks: make([][]string, len(e.domains)),
-		start: e.prev.wall, end: e.prev.wall, losses: e.prev.losses, self: readSelf(),
+		start: e.prev.wall, end: e.prev.wall, losses: e.prev.losses, self: readSelf(), edge: e.prev.took,
 	}
 }
 
@@ -74,6 +75,7 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	a.seconds += wall
 	a.end = e.cur.wall
 	a.unseen += unseen
+	a.edge = max(a.edge, e.cur.took)
 	for d, s := range domains {
 		a.energy[d].energy += s.energy
 		a.energy[d].low += s.low

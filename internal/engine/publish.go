@@ -31,6 +31,7 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 	}
 	slices.SortFunc(s.Rows, compareRows)
 	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self)
+	s.Self.EdgeSeconds = a.edge.Seconds()
 	if !conserves(s) {
 		s.Losses.Breaches++
 	}

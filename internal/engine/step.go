@@ -15,6 +15,7 @@ import (
 // step is the machine at one edge: everything cumulative that is read there.
 type step struct {
 	at       time.Duration // monotonic
+	took     time.Duration // from the first table to the last counter
 	wall     time.Time
 	busy     []time.Duration
 	busyGood bool
@@ -28,6 +29,7 @@ func newStep(cpus, domains int) step {
 
 // read ends a step: first the tables, then the energy, stamped by one clock. The usages stay in e.accounts.
 func (e *Engine) read(s *step) error {
+	began := time.Now()
 	var err error
 	if e.accounts.usages, err = e.parts.Collector.Drain(e.accounts.usages[:0]); err != nil {
 		return err
@@ -39,6 +41,7 @@ func (e *Engine) read(s *step) error {
 		edge.Busy = s.busy
 	}
 	e.parts.Source.Read(edge, s.samples)
+	s.took = time.Since(began)
 	s.losses = e.parts.Collector.Losses()
 	return nil
 }

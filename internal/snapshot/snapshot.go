@@ -136,4 +136,7 @@ func (l Losses) Any() bool {
 type Self struct {
 	CPUSeconds float64 `json:"cpu_seconds"` // of this program in user space and system calls
 	RSSBytes   uint64  `json:"rss_bytes"`
+	// EdgeSeconds is the longest that an edge took, from the first table that was drained to the last counter that was read: what
+	// the two may be apart.
+	EdgeSeconds float64 `json:"edge_seconds"`
 }
