@@ -27,7 +27,7 @@ func (e *UnavailableError) Error() string {
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
 const (
-	nextRoot   = "run as root (sudo), or with the capabilities CAP_BPF and CAP_PERFMON (and CAP_SYS_RESOURCE before Linux 5.11)"
+	nextRoot   = "run as root (sudo), or with the capabilities CAP_BPF and CAP_PERFMON (CAP_SYS_RESOURCE before Linux 5.11; CAP_DAC_READ_SEARCH for energy counters and names of cgroups)"
 	nextBTF    = "eco2-bpf needs Linux 5.10 or later with CONFIG_DEBUG_INFO_BTF=y; the stock kernels of Debian, Ubuntu, Fedora, RHEL 9 and SUSE have it"
 	nextDoctor = "see what is missing with: eco2-bpf doctor"
 )
