@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -75,12 +76,15 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 	reasons = append(reasons, c.reasons...)
 	p := &powercap{asleep: suspended}
 	packages := 0
+	var opened []Reason
 	for _, cand := range c.sorted() {
 		z, more, err := openEither(&cand, f)
-		if reasons = append(reasons, more...); err != nil {
+		reasons = append(reasons, more...)
+		if err != nil {
 			broken = append(broken, err)
 			continue
 		}
+		opened = append(opened, Reason{Source: sourcePowercap, OK: true, Text: cand.domain.Name + " is read from " + z.energy.name})
 		cand.domain.Detail = z.energy.path
 		p.domains, p.zones = append(p.domains, cand.domain), append(p.zones, z)
 		if cand.domain.Scope == kindPackage {
@@ -89,13 +93,16 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 	}
 	if packages == 0 { // memory alone would pass for the machine
 		_ = p.Close()
+		for _, r := range opened {
+			reasons = append(reasons, Reason{Source: sourcePowercap, Text: strings.Replace(r.Text, "is read from", "could be read from", 1) + ", but there is no package beside it"})
+		}
 		err := fmt.Errorf("no package among the powercap zones under %s can be used: see the reasons", class)
 		if len(broken) > 0 {
 			err = fmt.Errorf("no package among the powercap zones under %s can be read: %w", class, broken[0])
 		}
 		return nil, reasons, err
 	}
-	return p, reasons, nil
+	return p, append(reasons, opened...), nil
 }
 
 // openEither opens a candidate's zone, or its twin where that does not work.
@@ -125,14 +132,13 @@ func openZone(cand candidate, f files) (*zone, []Reason, error) {
 		err = fmt.Errorf("%s: %w", z.energy.name, err)
 		return nil, []Reason{{Source: sourcePowercap, Text: cand.domain.Name + " cannot be read: " + err.Error(), Next: nextStep(err)}}, err
 	}
-	used := Reason{Source: sourcePowercap, OK: true, Text: cand.domain.Name + " is read from " + z.energy.name}
 	rng, err := z.readRange()
 	z.meter = newMeter(cand.domain.Scope, rng)
 	if err != nil {
-		return z, []Reason{used, {Source: sourcePowercap, Next: nextStep(err),
+		return z, []Reason{{Source: sourcePowercap, Next: nextStep(err),
 			Text: fmt.Sprintf("%s: %s: %v: a wrap cannot be told from a reset", cand.domain.Name, z.rng.name, err)}}, nil
 	}
-	return z, []Reason{used}, nil
+	return z, nil, nil
 }
 
 // readRange gives 0 with an error when there is no range to use.

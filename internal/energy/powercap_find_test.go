@@ -164,6 +164,11 @@ func TestDramAloneIsNoSource(t *testing.T) {
 	if !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), "no package") {
 		t.Errorf("%v %+v", err, reasons)
 	}
+	for _, r := range reasons {
+		if strings.Contains(r.Text, "dram-0") && r.OK {
+			t.Errorf("it says that dram is read: %+v", r)
+		}
+	}
 }
 
 func TestHiddenByContainer(t *testing.T) {

@@ -21,6 +21,8 @@ const (
 	slack = 10 * time.Millisecond
 	// stuckAfter is far longer than any real counter stands still: at 0.1 W the coarsest unit (61 uJ) steps every millisecond.
 	stuckAfter = 50 * time.Millisecond
+	// leastPower is less than any package or memory draws.
+	leastPower units.Watts = 0.1
 	// doubtFor is how long a value that went back may turn out to have been a bad read.
 	doubtFor = 10 * time.Second
 )
@@ -133,7 +135,7 @@ func (m *meter) rebase(from baseline, v int64, now moment, refused bool) {
 	case refused:
 		m.doubt, m.before = true, from
 	case still: // where the refused step went to
-	case from == m.before, v > m.before.value, now.at-m.before.at > doubtFor:
+	case from == m.before, v > m.before.value, now.at-m.before.at > doubtFor, m.alive(v, now):
 		m.doubt = false
 	}
 	moved := now.at
@@ -143,6 +145,11 @@ func (m *meter) rebase(from baseline, v int64, now moment, refused bool) {
 	m.stood = still && now.at-moved >= stuckAfter
 	m.last = baseline{v, now.at, moved}
 	m.missed, m.slept = false, 0
+}
+
+// alive tells that the counter goes on from the last value as a counter does, so that was no bad read.
+func (m *meter) alive(v int64, now moment) bool {
+	return units.Microjoules(v-m.last.value) >= leastPower.Over(now.at-m.last.moved)
 }
 
 // delta is the energy since a baseline, and why it is not all of it; refused: the step is none that a counter takes.
@@ -186,4 +193,6 @@ func (m *meter) wrapsHide(d time.Duration) bool {
 	return m.rng > 0 && m.wrap.Over(d) > units.Microjoules(m.rng)
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.4g s", d.Seconds()) }
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%g s", d.Round(10*time.Millisecond).Seconds())
+}

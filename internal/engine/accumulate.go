@@ -45,6 +45,7 @@ type accumulator struct {
 	rows     map[rowKey]*accRow
 	energy   []domainStep
 	marks    [][]string
+	idle     []idleMean // by domain
 	seconds  time.Duration
 	start    time.Time
 	end      time.Time
@@ -65,6 +66,7 @@ const maxMarks = 8
 func (e *Engine) newAccumulator() *accumulator {
 	return &accumulator{
 		rows: map[rowKey]*accRow{}, energy: make([]domainStep, len(e.domains)), marks: make([][]string, len(e.domains)),
+		idle:  make([]idleMean, len(e.domains)),
 		start: e.prev.wall, end: e.prev.wall, losses: e.prev.losses, self: readSelf(), edge: e.prev.took,
 	}
 }
@@ -80,6 +82,7 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 		a.energy[d].energy += s.energy
 		a.energy[d].low += s.low
 		a.energy[d].high += s.high
+		a.idle[d].add(e.floors[d].last, wall, s.mark != "")
 		if s.mark != "" {
 			a.extra.MarkedDomains++
 			if !slices.Contains(a.marks[d], s.mark) && len(a.marks[d]) < maxMarks {

@@ -169,11 +169,41 @@ func (f *floor) idle(e units.Microjoules, busy, wall time.Duration, marked bool)
 	return min(max(f.last.Energy, 0), e)
 }
 
-func (e *Engine) idlePowers() []snapshot.IdlePower {
+// idleMean is the mean of a domain's floor over the steps of an accumulator, by their length.
+type idleMean struct {
+	value, low, high float64 // watts x seconds
+	seconds          float64
+	how              map[string]float64 // seconds, by how the floor was found
+}
+
+// add takes a step's floor. That of a marked step says nothing, its energy being incomplete, and is not asked for once there is another.
+func (m *idleMean) add(f powermodel.FloorEstimate, wall time.Duration, marked bool) {
+	w := wall.Seconds()
+	if marked {
+		w *= 1e-9
+	}
+	if m.how == nil {
+		m.how = map[string]float64{}
+	}
+	m.value, m.low, m.high = m.value+float64(f.Watts)*w, m.low+float64(f.Low)*w, m.high+float64(f.High)*w
+	m.seconds += w
+	m.how[f.How] += w
+}
+
+func (e *Engine) idlePowers(a *accumulator) []snapshot.IdlePower {
 	out := make([]snapshot.IdlePower, len(e.domains))
 	for i, d := range e.domains {
-		l := e.floors[i].last
-		out[i] = snapshot.IdlePower{Domain: d.Name, Watts: l.Watts, How: l.How, Low: l.Low, High: l.High}
+		m := &a.idle[i]
+		out[i] = snapshot.IdlePower{Domain: d.Name}
+		if m.seconds == 0 {
+			continue
+		}
+		out[i].Watts, out[i].Low, out[i].High = units.Watts(m.value/m.seconds), units.Watts(m.low/m.seconds), units.Watts(m.high/m.seconds)
+		for how, t := range m.how {
+			if was := m.how[out[i].How]; t > was || t == was && how < out[i].How {
+				out[i].How = how
+			}
+		}
 	}
 	return out
 }

@@ -246,6 +246,27 @@ func TestLateEnergyIsNobodys(t *testing.T) {
 	}
 }
 
+// The idle power of a total is that of all its time, so that its idle row is idle power x time; a window that cannot be read has none.
+func TestIdlePowerOfATotal(t *testing.T) {
+	var script []second
+	for i := range 12 {
+		s := second{energy: []units.Microjoules{10_000_000, 1_000_000, 2_000_000}}
+		if i%2 == 1 {
+			s = second{use: []bpf.Usage{use(10, 0, 1000, "a")}, energy: []units.Microjoules{30_000_000, 1_000_000, 2_000_000}}
+		}
+		script = append(script, s)
+	}
+	_, total, _ := watch(t, newMachine(script...), Config{IdleWatts: map[string]units.Watts{"dram-0": 0, "package-1": 0}})
+	row, idle := find(total, snapshot.Idle, 0).ByDomain[0].Per(12*time.Second), total.Idle[0]
+	if idle.How != powermodel.FloorLearned || float64(idle.Watts/row) < 0.999 || float64(idle.Watts/row) > 1.001 || idle.Low > idle.Watts || idle.High < idle.Watts {
+		t.Errorf("idle %+v, the row has %v W", idle, row)
+	}
+	_, total, _ = watch(t, newMachine(append(script, second{mark: "unreadable"})...), Config{IdleWatts: map[string]units.Watts{"dram-0": 0, "package-1": 0}})
+	if after := total.Idle[0]; after.How != powermodel.FloorLearned || float64(after.Watts/idle.Watts) < 0.999 || float64(after.Watts/idle.Watts) > 1.001 {
+		t.Errorf("after a reading that failed idle is %+v, before %+v", after, idle)
+	}
+}
+
 // A window of several steps adds them up.
 func TestWindowOfSeveralSteps(t *testing.T) {
 	step := second{use: []bpf.Usage{use(10, 0, 500, "a")}, energy: []units.Microjoules{7_000_000, 1_000_000, 2_000_000}}

@@ -21,7 +21,7 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 	s := &snapshot.Snapshot{
 		Kind: kind, By: e.cfg.By, IdlePolicy: e.cfg.Idle.String(), Start: a.start, End: a.end, Seconds: a.seconds.Seconds(),
 		Host:   snapshot.Host{Name: e.parts.Host.Name, CPUs: e.parts.Host.CPUs, Sockets: e.parts.Host.Sockets, Kernel: e.parts.Host.Kernel},
-		Energy: e.energyOf(a), Idle: e.idlePowers(), Intensity: e.intensity(), ProcessesSeen: a.seen, BusySource: e.parts.BusySource,
+		Energy: e.energyOf(a), Idle: e.idlePowers(a), Intensity: e.intensity(), ProcessesSeen: a.seen, BusySource: e.parts.BusySource,
 	}
 	for _, r := range a.rows {
 		if r.key.kind == snapshot.Overflow && r.time == 0 {
@@ -187,4 +187,7 @@ func (s selfUse) since(start selfUse) snapshot.Self {
 }
 
 // Total publishes what was used since New. The engine can go on afterwards, unless Top has cut the rows.
-func (e *Engine) Total() *snapshot.Snapshot { return e.publish(e.total, snapshot.Total) }
+func (e *Engine) Total() *snapshot.Snapshot {
+	e.parts.Cgroups.Settle()
+	return e.publish(e.total, snapshot.Total)
+}

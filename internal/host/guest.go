@@ -9,7 +9,7 @@ import (
 // Virtual tells a virtual machine by what its firmware shows: on Arm /proc/cpuinfo has no flag for it. known is false where there is
 // neither a DMI table nor a device tree, so nobody can tell.
 func Virtual(sysfs, procfs string) (virtual, known bool) {
-	if exists(filepath.Join(sysfs, "hypervisor/type")) || exists(filepath.Join(procfs, "device-tree/hypervisor")) {
+	if exists(filepath.Join(sysfs, "hypervisor/type")) || virtualTree(filepath.Join(procfs, "device-tree")) {
 		return true, true
 	}
 	dmi := func(file string) string {
@@ -33,6 +33,23 @@ func Virtual(sysfs, procfs string) (virtual, known bool) {
 		}
 	}
 	return false, known || exists(filepath.Join(procfs, "device-tree"))
+}
+
+// virtualTree tells by a device tree: one of the machine types that only a hypervisor makes, or its configuration device.
+func virtualTree(dir string) bool {
+	if fw, err := filepath.Glob(filepath.Join(dir, "fw-cfg*")); err == nil && len(fw) > 0 || exists(filepath.Join(dir, "hypervisor")) {
+		return true
+	}
+	compatible, err := os.ReadFile(filepath.Join(dir, "compatible"))
+	if err != nil {
+		return false
+	}
+	for name := range strings.SplitSeq(string(compatible), "\x00") {
+		if name == "linux,dummy-virt" || strings.HasPrefix(name, "qemu,") {
+			return true
+		}
+	}
+	return false
 }
 
 // virtualMachines are beginnings of the vendor or product names that hypervisors put into their guests' DMI tables.

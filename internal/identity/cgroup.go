@@ -54,7 +54,9 @@ func (c *Cgroups) Path(id uint64) string {
 	}
 	p, sure := c.find(id)
 	if p == "" {
-		c.Unknown++
+		if sure {
+			c.Unknown++
+		}
 		p = "cgroup:" + strconv.FormatUint(id, 10)
 	}
 	if sure {
@@ -62,6 +64,9 @@ func (c *Cgroups) Path(id uint64) string {
 	}
 	return p
 }
+
+// Settle lets the next look-up walk at once: for a last look.
+func (c *Cgroups) Settle() { c.walked = time.Time{} }
 
 // walkEvery is the least time between two walks: they cost in proportion to what exists.
 const walkEvery = time.Second

@@ -67,11 +67,11 @@ type Energy struct {
 	Marks  []string          `json:"marks,omitempty"` // why joules are incomplete: a counter reset, unreadable, gone
 }
 
-// IdlePower is the floor of a domain: the power it would draw with nothing to do.
+// IdlePower is the floor of a domain: the power it would draw with nothing to do, on the mean of the time that is shown.
 type IdlePower struct {
 	Domain string      `json:"domain"`
 	Watts  units.Watts `json:"watts"`
-	How    string      `json:"how"` // given, learned, table
+	How    string      `json:"how"` // for most of the time: given, learned, table, model
 	Low    units.Watts `json:"low"`
 	High   units.Watts `json:"high"`
 }
