@@ -38,7 +38,7 @@ func makeGroup(t testing.TB, mount string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(mount, "eco2-bpf-test-")
 	if err != nil {
-		t.Skip("need a writable cgroup hierarchy: ", err)
+		t.Skip("need cgroups: none can be made: ", err)
 	}
 	t.Cleanup(func() {
 		eventually(t, "remove "+dir, func() error { return unix.Rmdir(dir) })

@@ -33,7 +33,7 @@ func TestMoveBetweenV1Cgroups(t *testing.T) {
 func TestMoveBetweenV2Cgroups(t *testing.T) {
 	mount := cgroupMount(t, "")
 	if mount == "" {
-		t.Skip("need cgroup v2: not mounted")
+		t.Skip("need cgroup-v2: not mounted")
 	}
 	moves(t, Options{}, []string{makeGroup(t, mount)}, []string{makeGroup(t, mount)})
 }

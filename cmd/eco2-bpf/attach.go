@@ -1,17 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/engine"
+	"github.com/eco2-bpf/eco2-bpf/internal/host"
 	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 )
 
@@ -45,19 +43,27 @@ func runAttach(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if duration < 0 || f.Changed("duration") && duration == 0 {
-		return 0, usagef("--duration %v: must be above zero, such as 10s", duration)
+	if duration < 0 || duration > maxDuration || f.Changed("duration") && duration == 0 {
+		return 0, usagef("--duration %v: must be above zero, such as 10s, and at most %v", duration, maxDuration)
 	}
 	for _, pid := range pids {
 		if pid <= 0 {
 			return 0, usagef("--pid %d: not a process id; list processes with: ps -e", pid)
 		}
 		if err := identity.CheckProcess(m.procfs, pid); err != nil {
-			return 0, fmt.Errorf("--pid: %w; list processes with: ps -e", err)
+			return 0, pidError(err, m.procfs)
 		}
 	}
 	cfg.Selected = len(pids) > 0
 	return exitOK, attach(&m, cfg, pids, duration)
+}
+
+// pidError says what to do about a process that cannot be followed.
+func pidError(err error, procfs string) error {
+	if errors.Is(err, identity.ErrNoProcess) && !host.InitialPIDs(procfs) {
+		return fmt.Errorf("--pid: %w: this is another pid namespace than the host's; run in that (docker run --pid=host, hostPID: true)", err)
+	}
+	return fmt.Errorf("--pid: %w; list processes with: ps -e", err)
 }
 
 func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Duration) (err error) {
@@ -72,7 +78,7 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 		}
 		err := identity.WalkTree(m.procfs, pids, func(pid, root int) error { return s.collector.Follow(pid, uint32(root)) })
 		if err != nil {
-			return err
+			return pidError(err, m.procfs)
 		}
 	}
 	e, err := engine.New(cfg, s.parts)
@@ -86,12 +92,8 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	defer func() { err = errors.Join(err, out.close()) }()
 	s.announce(&cfg)
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // a second Ctrl-C ends at once
-	}()
 	if err := e.Run(ctx, duration, out.show); err != nil {
 		return err
 	}

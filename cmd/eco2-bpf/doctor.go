@@ -15,9 +15,9 @@ import (
 
 // finding is one line of doctor: a state (ok, note, BAD), and the next step where something can be done.
 func finding(state, what, text, next string) {
-	fmt.Printf("%-4s %-10s %s\n", state, what, output.Clean(text))
+	put("%-4s %-10s %s\n", state, what, output.Clean(text))
 	if next != "" {
-		fmt.Printf("%15s next: %s\n", "", output.Clean(next))
+		put("%15s next: %s\n", "", output.Clean(next))
 	}
 }
 

@@ -107,10 +107,10 @@ func TestAttachGroups(t *testing.T) {
 	}
 }
 
-// TestAttachEnds: a signal ends it at once, in the middle of a window, with totals and exit code 0.
+// TestAttachEnds: a signal (Ctrl-C, kill, a terminal that goes away) ends it at once, in the middle of a window, with totals and exit code 0.
 func TestAttachEnds(t *testing.T) {
 	e2eNeedKernel(t)
-	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		cmd := eco2(t, "attach", "-o", "json", "-i", "1h")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -276,6 +276,7 @@ func TestInPIDNamespace(t *testing.T) {
 		t.Errorf("%d processes seen, want 3: %v", total.ProcessesSeen, o)
 	}
 	oneLine(t, inside("attach", "-d", "1s", "-p", "1"), 3, "another pid namespace", "--pid=host")
+	oneLine(t, inside("attach", "-d", "1s", "-p", "4000000"), 1, "another pid namespace", "--pid=host")
 	if o := inside("doctor"); !strings.Contains(o.stdout, "another pid namespace") {
 		t.Error(o)
 	}

@@ -31,6 +31,7 @@ var badFlags = []struct{ flags, want string }{
 	{"--nosuch", "unknown flag: --nosuch|--help"},
 	{"--interval 0", "--interval 0s|at least 100ms"},
 	{"--interval -1s", "--interval -1s|at least 100ms"},
+	{"-i 2562047h", "--interval 2562047h0m0s|at most 8760h"},
 	{"-i 50ms", "--interval 50ms|at least 100ms"},
 	{"--interval garbage", `"garbage"|--interval|--help`},
 	{"-i 9999999999h", `"9999999999h"|--help`},
@@ -148,7 +149,7 @@ func TestBadWithKernel(t *testing.T) {
 	e2eNeedKernel(t)
 	oneLine(t, finish(t, eco2(t, "attach", "-d", "1s", "--idle-watts", "nosuch=3")), 2, "--idle-watts", `"nosuch"`, "there is")
 	missing := filepath.Join(t.TempDir(), "none", "out")
-	oneLine(t, finish(t, eco2(t, "attach", "-d", "1s", "-f", missing)), 1, "output file", missing, "no such file")
+	oneLine(t, finish(t, eco2(t, "attach", "-d", "1s", "-f", missing)), 1, "output file", missing, "no such file", "another place with -f")
 	oneLine(t, finish(t, eco2(t, "run", "-f", missing, "true")), 1, "output file", missing, "no such file")
 }
 
@@ -176,7 +177,7 @@ func TestNotRunnable(t *testing.T) {
 	t.Run("format", func(t *testing.T) {
 		e2eNeedKernel(t)
 		oneLine(t, finish(t, eco2(t, "run", file("bad", "garbage", 0o755))), 126, "exec format error", "#!/bin/sh")
-		oneLine(t, finish(t, eco2(t, "run", file("lost", "#!/nonexistent\n", 0o755))), 126, "start the command", "no such file")
+		oneLine(t, finish(t, eco2(t, "run", file("lost", "#!/nonexistent\n", 0o755))), 126, "start the command", "no such file", "interpreter")
 	})
 }
 

@@ -61,6 +61,9 @@ type measureFlags struct {
 // minInterval keeps the step of energy counters, about a millisecond, below a hundredth of a window.
 const minInterval = 100 * time.Millisecond
 
+// maxDuration keeps sums of times far from the end of their type.
+const maxDuration = 365 * 24 * time.Hour
+
 // defaultTop is how many rows a table shows unless told.
 const defaultTop = 20
 
@@ -87,6 +90,8 @@ func (m *measureFlags) config(f *pflag.FlagSet) (engine.Config, error) {
 	switch {
 	case m.interval < minInterval:
 		return cfg, usagef("--interval %v: at least %v, as energy counters step every millisecond", m.interval, minInterval)
+	case m.interval > maxDuration:
+		return cfg, usagef("--interval %v: at most %v", m.interval, maxDuration)
 	case m.top < 0:
 		return cfg, usagef("--top %d: a number of rows, 0 for all", m.top)
 	case !slices.Contains(engine.Groupings, m.by):
@@ -158,7 +163,7 @@ func newFlags(name, usage string) *pflag.FlagSet {
 	f.SortFlags = false
 	f.SetOutput(io.Discard)
 	f.Usage = func() {
-		fmt.Fprintf(os.Stdout, "usage: eco2-bpf %s %s\n\n%s", name, usage, f.FlagUsages())
+		put("usage: eco2-bpf %s %s\n\n%s", name, usage, f.FlagUsages())
 	}
 	return f
 }

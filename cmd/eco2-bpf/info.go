@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -33,9 +32,9 @@ func runVersion(args []string) (int, error) {
 			v = info.Main.Version
 		}
 	}
-	fmt.Printf("eco2-bpf %s (%s %s/%s)\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	put("eco2-bpf %s (%s %s/%s)\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if licenses {
-		fmt.Printf("\n%s\n\n%s\n", strings.TrimSpace(intensity.Notices()), strings.TrimSpace(powermodel.Notices()))
+		put("\n%s\n\n%s\n", strings.TrimSpace(intensity.Notices()), strings.TrimSpace(powermodel.Notices()))
 	}
 	return exitOK, nil
 }
@@ -54,9 +53,9 @@ func runRegions(args []string) (int, error) {
 		}
 		return 0, err
 	}
-	fmt.Printf("%-7s %-32s %9s  %-5s %-10s %s\n", "REGION", "NAME", "g/kWh", "YEAR", "BASIS", "NOTE")
+	put("%-7s %-32s %9s  %-5s %-10s %s\n", "REGION", "NAME", "g/kWh", "YEAR", "BASIS", "NOTE")
 	for _, r := range found {
-		fmt.Printf("%-7s %-32s %9.2f  %-5d %-10s %s\n", r.Region, output.Clean(r.Name), r.GramsPerKWh, r.Year, r.Basis, r.Note)
+		put("%-7s %-32s %9.2f  %-5d %-10s %s\n", r.Region, output.Clean(r.Name), r.GramsPerKWh, r.Year, r.Basis, r.Note)
 	}
 	say("data: %s; its licences: eco2-bpf version --licenses", intensity.World("").Source)
 	return exitOK, nil
@@ -86,9 +85,9 @@ func runSources(args []string) (int, error) {
 	}
 	defer source.Close()
 	printReasons(reasons)
-	fmt.Println("\nin use:")
+	put("\nin use:\n")
 	for _, d := range source.Domains() {
-		fmt.Printf("  %-22s %-9s by %-8s scope %-8s %s\n", d.Name, d.Method, d.Source, d.Scope, output.Clean(d.Detail))
+		put("  %-22s %-9s by %-8s scope %-8s %s\n", d.Name, d.Method, d.Source, d.Scope, output.Clean(d.Detail))
 	}
 	return exitOK, nil
 }
@@ -99,9 +98,9 @@ func printReasons(reasons []energy.Reason) {
 		if r.OK {
 			state = "ok"
 		}
-		fmt.Printf("%-10s %-3s %s\n", r.Source, state, output.Clean(r.Text))
+		put("%-10s %-3s %s\n", r.Source, state, output.Clean(r.Text))
 		if r.Next != "" {
-			fmt.Printf("%14s next: %s\n", "", output.Clean(r.Next))
+			put("%14s next: %s\n", "", output.Clean(r.Next))
 		}
 	}
 }

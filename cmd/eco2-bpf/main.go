@@ -53,8 +53,8 @@ func mainWithExitCode(args []string) int {
 	}
 	switch args[0] {
 	case "help", "-h", "--help":
-		printUsage(os.Stdout)
-		return exitOK
+		printUsage(stdout)
+		return finished("", exitOK)
 	case "--version":
 		args = []string{"version"}
 	}
@@ -63,15 +63,20 @@ func mainWithExitCode(args []string) int {
 			continue
 		}
 		code, err := c.run(args[1:])
-		if errors.Is(err, pflag.ErrHelp) {
-			return exitOK
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, pflag.ErrHelp) {
 			return report(c.name, err)
 		}
-		return code
+		return finished(c.name, code)
 	}
 	return report("", usagef("unknown command %q; see: eco2-bpf help", args[0]))
+}
+
+// finished is the exit code of a command that did what it was asked for, if what it printed got where it was to go.
+func finished(command string, code int) int {
+	if stdout.err != nil && code == exitOK {
+		return report(command, fmt.Errorf("write the output: %w", stdout.err))
+	}
+	return code
 }
 
 func printUsage(w io.Writer) {

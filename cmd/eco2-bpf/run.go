@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,8 @@ func runRun(args []string) (int, error) {
 func findCommand(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	switch {
+	case errors.Is(err, exec.ErrDot) && !strings.Contains(path, "/"):
+		return "./" + path, nil // PATH has the directory, as shells take it; this spelling is not looked up again
 	case err == nil || errors.Is(err, exec.ErrDot):
 		return path, nil
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
@@ -68,6 +71,9 @@ func findCommand(name string) (string, error) {
 func startError(err error) error {
 	if errors.Is(err, unix.ENOEXEC) {
 		return fmt.Errorf("start the command: %w; a script needs a first line such as #!/bin/sh", err)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // the file itself was found
+		return fmt.Errorf("start the command: %w; the interpreter that it names (its first line, or its loader) is not there", err)
 	}
 	return fmt.Errorf("start the command: %w", err)
 }
@@ -101,9 +107,9 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows b
 	defer func() { err = errors.Join(err, out.close()) }()
 
 	// A report that nobody reads any more is an error like others: it must not end this process before the command.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
+	notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return 0, &exitError{exitNotExecutable, startError(err)}

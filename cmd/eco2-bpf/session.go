@@ -187,7 +187,7 @@ func openTarget(format, path string, std *os.File, redraw bool) (*target, error)
 	if path != "" {
 		f, err := os.Create(path)
 		if err != nil {
-			return nil, fmt.Errorf("open the output file: %w", err)
+			return nil, &exitError{exitFailure, fmt.Errorf("open the output file: %w; choose another place with -f", err)}
 		}
 		t.file, t.own = f, true
 	}

@@ -38,6 +38,13 @@ func rootCgroupNamespace(procfs string) bool {
 	return err == nil && ns == initCgroupNS
 }
 
+// InitialPIDs tells whether this process is in the first pid namespace (PROC_PID_INIT_INO in include/linux/proc_ns.h), or nobody can
+// tell.
+func InitialPIDs(procfs string) bool {
+	ns, err := os.Readlink(filepath.Join(procfs, "self/ns/pid"))
+	return err != nil || ns == "pid:[4026531836]"
+}
+
 func parseCgroups(mountinfo string) Cgroups {
 	var c Cgroups
 	v2 := ""
