@@ -60,7 +60,10 @@ func runAttach(args []string) (int, error) {
 
 // pidError says what to do about a process that cannot be followed.
 func pidError(err error, procfs string) error {
-	if errors.Is(err, identity.ErrNoProcess) && !host.InitialPIDs(procfs) {
+	if !errors.Is(err, identity.ErrNoProcess) {
+		return fmt.Errorf("--pid: %w", err)
+	}
+	if identity.Self(procfs) == os.Getpid() && !host.InitialPIDs(procfs) { // and not the host's procfs, mounted here
 		return fmt.Errorf("--pid: %w: this is another pid namespace than the host's; run in that (docker run --pid=host, hostPID: true)", err)
 	}
 	return fmt.Errorf("--pid: %w; list processes with: ps -e", err)

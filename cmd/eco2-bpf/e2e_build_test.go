@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -76,6 +77,13 @@ func e2eNeedKernel(t testing.TB) {
 	}
 	if _, err := os.Stat(bpf.DefaultBTF); err != nil {
 		t.Skip("need btf: ", err)
+	}
+}
+
+func init() {
+	// Under nohup the tests' own commands would start with SIGHUP ignored, too.
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRunKeepsIgnoredSignals: under nohup, or in a script's background, the command is spared as it would be without eco2-bpf.
+// TestRunKeepsIgnoredSignals: the command of a run under nohup is spared the hangup, and in a script's background the SIGINT.
 func TestRunKeepsIgnoredSignals(t *testing.T) {
 	e2eNeedKernel(t)
 	for _, name := range []string{"HUP", "INT"} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,18 +19,22 @@ func notify(c chan<- os.Signal, signals ...os.Signal) {
 	}
 }
 
-// untilSignal returns a context that ends at the first signal that asks to end; the second one ends the process.
+// untilSignal returns a context that ends at the first signal that asks to end. Another one ends the process, but not at once: a shell
+// and the kernel may both tell of one hangup, and the totals are still to be written. A script ends its background jobs by SIGINT
+// though it has started them with that ignored; nohup means what it says.
 func untilSignal() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := make(chan os.Signal, 1)
-	notify(c, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	signal.Notify(c, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
+	notify(c, unix.SIGHUP)
 	go func() {
 		select {
 		case <-c:
 		case <-ctx.Done():
 		}
-		signal.Stop(c)
 		cancel()
+		time.Sleep(time.Second)
+		signal.Stop(c)
 	}()
 	return ctx, cancel
 }

@@ -111,9 +111,8 @@ func openEither(cand *candidate, f files) (*zone, []Reason, error) {
 	if cand.twin == nil {
 		return z, reasons, err
 	}
-	first := cand.dir
 	if err == nil {
-		return z, append(reasons, skipped(true, cand.twin.id, cand.domain.Name+" is read from "+first.id+" already: the same counter")), nil
+		return z, append(reasons, skipped(true, cand.twin.id, "it is the same counter as "+cand.dir.id)), nil
 	}
 	cand.dir = *cand.twin
 	z, more, err := openZone(*cand, f)

@@ -48,6 +48,7 @@ type meter struct {
 	have   bool // last is a baseline
 	last   baseline
 	doubt  bool // the step from before to last was refused: one of the two values may be a bad read
+	good   int  // steps since then that a counter takes
 	before baseline
 	stood  bool          // the last read was marked as standing still
 	missed bool          // reads failed since last
@@ -133,10 +134,13 @@ func (m *meter) rebase(from baseline, v int64, now moment, refused bool) {
 	still := v == m.last.value
 	switch {
 	case refused:
-		m.doubt, m.before = true, from
+		m.doubt, m.before, m.good = true, from, 0
 	case still: // where the refused step went to
-	case from == m.before, v > m.before.value, now.at-m.before.at > doubtFor, m.alive(v, now):
+	case from == m.before, v > m.before.value, now.at-m.before.at > doubtFor:
 		m.doubt = false
+	case m.alive(v, now):
+		m.good++
+		m.doubt = m.good < leastGood
 	}
 	moved := now.at
 	if still {
@@ -147,7 +151,10 @@ func (m *meter) rebase(from baseline, v int64, now moment, refused bool) {
 	m.missed, m.slept = false, 0
 }
 
-// alive tells that the counter goes on from the last value as a counter does, so that was no bad read.
+// leastGood steps on from a value tell that it was no bad read.
+const leastGood = 2
+
+// alive tells that the counter goes on from the last value as a counter does.
 func (m *meter) alive(v int64, now moment) bool {
 	return units.Microjoules(v-m.last.value) >= leastPower.Over(now.at-m.last.moved)
 }

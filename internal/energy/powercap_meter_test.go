@@ -47,6 +47,7 @@ func TestMeterRules(t *testing.T) {
 		"stuck, then reset":         {"package", pkgRange, []read{{0, 200e9, 0, ""}, {120 * s, 200e9, 0, "counter has not moved"}, {s, 1e6, 0, "counter reset"}}},
 		"one low read":              {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 1040e6, 40e6, "covers 2 s: the value before was a bad read"}, {s, 1060e6, 20e6, ""}}},
 		"low reads":                 {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 0, 0, "not moved"}, {s, 7, 7, "covers 2 s"}, {s, 1080e6, 80e6, "covers 4 s: the value before"}, {s, 1100e6, 20e6, ""}}},
+		"bad reads that go on":      {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 0.2e6, 0.2e6, ""}, {s, 1040e6, 40e6, "covers 3 s: the value before"}}},
 		"reset, then as ever":       {"package", pkgRange, []read{{0, 96e6, 0, ""}, {s, 15e6, 0, "counter reset"}, {s, 45e6, 30e6, ""}, {s, 75e6, 30e6, ""}, {s, 105e6, 30e6, ""}, {s, 135e6, 30e6, ""}}},
 		"low reads to the end":      {"package", pkgRange, []read{{0, 1000e6, 0, ""}, {s, 0, 0, "counter reset"}, {s, 20e6, 20e6, ""}, {9 * s, 200e6, 180e6, ""}, {s, 1100e6, 900e6, ""}}},
 		"one high read":             {"package", pkgRange, []read{{0, 10e6, 0, ""}, {s, 262_100e6, 0, "not counted"}, {s, 50e6, 40e6, "covers 2 s: the value before was a bad read"}, {s, 60e6, 10e6, ""}}},

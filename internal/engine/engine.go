@@ -171,7 +171,7 @@ func (f *floor) idle(e units.Microjoules, busy, wall time.Duration, marked bool)
 
 // idleMean is the mean of a domain's floor over the steps of an accumulator, by their length.
 type idleMean struct {
-	value, low, high float64 // watts x seconds
+	value, low, high units.Watts
 	seconds          float64
 	how              map[string]float64 // seconds, by how the floor was found
 }
@@ -185,20 +185,21 @@ func (m *idleMean) add(f powermodel.FloorEstimate, wall time.Duration, marked bo
 	if m.how == nil {
 		m.how = map[string]float64{}
 	}
-	m.value, m.low, m.high = m.value+float64(f.Watts)*w, m.low+float64(f.Low)*w, m.high+float64(f.High)*w
-	m.seconds += w
 	m.how[f.How] += w
+	if m.seconds += w; m.seconds <= 0 {
+		return
+	}
+	part := units.Watts(w / m.seconds) // a running mean, so that a floor that stays is not rounded away from itself
+	m.value += (f.Watts - m.value) * part
+	m.low += (f.Low - m.low) * part
+	m.high += (f.High - m.high) * part
 }
 
 func (e *Engine) idlePowers(a *accumulator) []snapshot.IdlePower {
 	out := make([]snapshot.IdlePower, len(e.domains))
 	for i, d := range e.domains {
 		m := &a.idle[i]
-		out[i] = snapshot.IdlePower{Domain: d.Name}
-		if m.seconds == 0 {
-			continue
-		}
-		out[i].Watts, out[i].Low, out[i].High = units.Watts(m.value/m.seconds), units.Watts(m.low/m.seconds), units.Watts(m.high/m.seconds)
+		out[i] = snapshot.IdlePower{Domain: d.Name, Watts: m.value, Low: m.low, High: m.high}
 		for how, t := range m.how {
 			if was := m.how[out[i].How]; t > was || t == was && how < out[i].How {
 				out[i].How = how

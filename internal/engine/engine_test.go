@@ -267,6 +267,16 @@ func TestIdlePowerOfATotal(t *testing.T) {
 	}
 }
 
+func TestGivenIdlePowerIsNotRounded(t *testing.T) {
+	var m idleMean
+	for _, ms := range []time.Duration{100, 200, 300, 700} {
+		m.add(powermodel.FloorEstimate{Watts: 20, Low: 20, High: 20, How: powermodel.FloorGiven}, ms*time.Millisecond, false)
+	}
+	if m.value != 20 || m.low != 20 || m.high != 20 {
+		t.Errorf("20 W became %+v", m)
+	}
+}
+
 // A window of several steps adds them up.
 func TestWindowOfSeveralSteps(t *testing.T) {
 	step := second{use: []bpf.Usage{use(10, 0, 500, "a")}, energy: []units.Microjoules{7_000_000, 1_000_000, 2_000_000}}

@@ -157,7 +157,7 @@ func (e *Engine) lossesOf(a *accumulator) snapshot.Losses {
 	l.Recursion = now.Recursion - a.losses.Recursion
 	l.UnseenSeconds = a.unseen.Seconds()
 	if a.isTotal {
-		l.UnknownCgroups = e.parts.Cgroups.Unknown
+		l.UnknownCgroups = e.parts.Cgroups.Unknown()
 	}
 	return l
 }

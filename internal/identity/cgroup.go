@@ -20,7 +20,8 @@ type Cgroups struct {
 	paths   map[uint64]string
 	open    func(mount int, handle unix.FileHandle, flags int) (fd int, err error)
 	walked  time.Time
-	Unknown uint64 // ids whose cgroup was gone, or unreadable, when it was looked for
+	unknown map[uint64]struct{}
+	dropped int // of unknown
 }
 
 // cgroupCacheMax bounds the cache: a machine that makes a cgroup for every job makes many.
@@ -28,7 +29,7 @@ const cgroupCacheMax = 65536
 
 // OpenCgroups takes the directory where the hierarchy is mounted.
 func OpenCgroups(mount string) *Cgroups {
-	c := &Cgroups{root: mount, paths: map[uint64]string{}, open: unix.OpenByHandleAt}
+	c := &Cgroups{root: mount, paths: map[uint64]string{}, unknown: map[uint64]struct{}{}, open: unix.OpenByHandleAt}
 	if mount != "" {
 		c.dir, _ = os.Open(mount) // without it ids stay numbers
 	}
@@ -53,17 +54,23 @@ func (c *Cgroups) Path(id uint64) string {
 		clear(c.paths)
 	}
 	p, sure := c.find(id)
+	delete(c.unknown, id)
 	if p == "" {
-		if sure {
-			c.Unknown++
-		}
+		c.unknown[id] = struct{}{}
 		p = "cgroup:" + strconv.FormatUint(id, 10)
 	}
 	if sure {
 		c.paths[id] = p
 	}
+	if len(c.unknown) > cgroupCacheMax {
+		c.dropped += len(c.unknown)
+		clear(c.unknown)
+	}
 	return p
 }
+
+// Unknown is how many cgroups could not be named: they were gone, or unreadable, when they were looked for.
+func (c *Cgroups) Unknown() uint64 { return uint64(c.dropped + len(c.unknown)) }
 
 // Settle lets the next look-up walk at once: for a last look.
 func (c *Cgroups) Settle() { c.walked = time.Time{} }

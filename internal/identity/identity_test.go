@@ -53,11 +53,11 @@ func TestCgroupPathByWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	id = st.Sys().(*syscall.Stat_t).Ino
-	if got := c.Path(id); got == "/late" || c.Unknown != 0 {
+	if got := c.Path(id); got == "/late" || c.Unknown() != 1 {
 		t.Errorf("it walked again at once: %q", got)
 	}
 	c.Settle()
-	if got := c.Path(id); got != "/late" {
+	if got := c.Path(id); got != "/late" || c.Unknown() != 0 {
 		t.Errorf("not found by a later walk: %q", got)
 	}
 }
@@ -92,8 +92,8 @@ func TestCgroupPathOfThisMachine(t *testing.T) {
 	if got := c.Path(rootSt.Sys().(*syscall.Stat_t).Ino); got != "/" {
 		t.Errorf("root is %q", got)
 	}
-	if got := c.Path(1 << 60); got != "cgroup:1152921504606846976" || c.Unknown != 1 {
-		t.Errorf("a cgroup that never was is %q, unknown %d", got, c.Unknown)
+	if got := c.Path(1 << 60); got != "cgroup:1152921504606846976" || c.Unknown() != 1 {
+		t.Errorf("a cgroup that never was is %q, unknown %d", got, c.Unknown())
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
