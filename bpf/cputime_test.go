@@ -31,18 +31,10 @@ func TestCPUTime(t *testing.T) {
 			l.release(t)
 		}
 		rows := p.until(500*time.Millisecond, loads...)
-		agree := p.agree
-		if kinds[0].what == "SCHED_FIFO" { // only the fair class lets a slice be told whose beginning was not traced
-			agree = p.agreeMachine
-		}
-		agree("all in the cgroup", total(rows[released:], func(u Usage) bool { return u.Root != 0 }),
+		p.agree("all in the cgroup", total(rows[released:], func(u Usage) bool { return u.Root != 0 }),
 			groupTime(t, group)-before, 0.005)
 		for i, k := range kinds {
-			agree := p.agree
-			if k.what == "SCHED_FIFO" {
-				agree = p.agreeMachine
-			}
-			agree(k.what, total(rows, rooted(uint32(i+1))), loads[i].used(t), 0.005)
+			p.agree(k.what, total(rows, rooted(uint32(i+1))), loads[i].used(t), 0.005)
 		}
 	}
 }

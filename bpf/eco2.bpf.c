@@ -200,10 +200,43 @@ static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 par
 	return 0;
 }
 
+/* Note that a real-time task has been charged up to now. */
+static __noinline int note_left(struct cpu_state *c, struct task_struct *t, u64 now)
+{
+	u32 pid = BPF_CORE_READ(t, pid);
+	struct left *l;
+
+	if (!c)
+		return 0;
+	l = &c->left[pid & (LEFT_SLOTS - 1)];
+	l->task = (u64)t;
+	l->ran = now;
+	l->prev = BPF_CORE_READ(t, se.prev_sum_exec_runtime);
+	l->migrations = BPF_CORE_READ(t, se.nr_migrations);
+	l->pid = pid;
+	return 0;
+}
+
+/* The slice of a real-time task that came unseen: what it ran since it was last charged here, if it has been nowhere else since. */
+static __noinline s64 since_left(struct cpu_state *c, struct task_struct *t, u64 now)
+{
+	u32 pid = BPF_CORE_READ(t, pid);
+	struct left *l;
+
+	if (!c || !bpf_core_field_exists(t->se.nr_migrations) || BPF_CORE_READ(t, prio) >= MAX_RT_PRIO)
+		return -1;
+	l = &c->left[pid & (LEFT_SLOTS - 1)];
+	if (l->task != (u64)t || l->pid != pid || l->migrations != (u32)BPF_CORE_READ(t, se.nr_migrations) ||
+	    l->prev != BPF_CORE_READ(t, se.prev_sum_exec_runtime))
+		return -1;
+	return now - l->ran;
+}
+
 /* The slice of a task that this CPU does not have on record. */
 static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 parity, u64 now, u32 switches)
 {
 	u32 pid = BPF_CORE_READ(t, pid);
+	s64 ns;
 
 	if (!c || !c->task) /* the first switch that is seen on this CPU */
 		return 0;
@@ -216,9 +249,14 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 	if (!pid)
 		return 0;
 	/* Who came does not: the fair class notes sum_exec_runtime when it puts a task on a CPU, see set_next_entity(). Other classes
-	 * leave an old value there. */
+	 * leave an old value there; of real-time tasks we keep notes of our own. */
 	if (fair_class && fair_class == (u64)BPF_CORE_READ(t, sched_class))
 		return settle(c, t, parity, now - BPF_CORE_READ(t, se.prev_sum_exec_runtime), switches);
+	ns = since_left(c, t, now);
+	if (BPF_CORE_READ(t, prio) < MAX_RT_PRIO)
+		note_left(c, t, now);
+	if (ns >= 0)
+		return settle(c, t, parity, ns, switches);
 	c->missed++;
 	return 0;
 }
@@ -256,6 +294,9 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 		} else {
 			settle(c, prev, parity, ns, 1);
 		}
+		/* Of a fair task both are the same unless its slice crossed a window's edge: its prio, on a line of its own, is not read. */
+		if (prev->se.prev_sum_exec_runtime != c->start && prev->prio < MAX_RT_PRIO)
+			note_left(c, prev, now);
 	}
 	c->task = (u64)next;
 	c->start = next->se.sum_exec_runtime;
@@ -284,6 +325,8 @@ int edge(struct bpf_raw_tracepoint_args *ctx)
 		unmatched(c, t, parity, now, 0);
 	else if (pid)
 		settle(c, t, parity, now - c->start, 0);
+	if (pid && BPF_CORE_READ(t, prio) < MAX_RT_PRIO)
+		note_left(c, t, now);
 	c->task = (u64)t;
 	c->start = now;
 	c->pid = pid;

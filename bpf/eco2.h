@@ -31,6 +31,17 @@ struct slot {
 	u64 reserved[4];
 };
 
+/* A real-time task as it last left a CPU. */
+struct left {
+	u64 task; /* its address */
+	u64 ran;  /* its sum_exec_runtime */
+	u64 prev; /* its prev_sum_exec_runtime: changes if it runs as a fair task meanwhile */
+	u32 migrations;
+	u32 pid;
+};
+
+enum { LEFT_SLOTS = 4 };
+
 /* What runs on a CPU, since when; and what that CPU could not put into a slot. */
 struct cpu_state {
 	u64 task;  /* address of the task switched in; 0: no switch seen yet */
@@ -45,7 +56,8 @@ struct cpu_state {
 	u32 spilled[2]; /* by epoch: accounts in the spill map */
 	u64 overflow_ns[2];
 	u64 overflow_switches[2];
-	u64 reserved[5]; /* to two cache lines: no CPU writes another one's */
+	u64 reserved[5];
+	struct left left[LEFT_SLOTS]; /* by pid; four cache lines in all: no CPU writes another one's */
 };
 
 struct spill_key {

@@ -27,6 +27,7 @@ type eco2CpuState struct {
 	OverflowNs       [2]uint64
 	OverflowSwitches [2]uint64
 	Reserved         [5]uint64
+	Left             [4]eco2Left
 }
 
 type eco2FollowState struct {
@@ -35,6 +36,15 @@ type eco2FollowState struct {
 	Exited       uint32
 	ChildrenOnly uint32
 	Reserved     uint32
+}
+
+type eco2Left struct {
+	_          structs.HostLayout
+	Task       uint64
+	Ran        uint64
+	Prev       uint64
+	Migrations uint32
+	Pid        uint32
 }
 
 type eco2Slot struct {

@@ -21,6 +21,7 @@ func init() {
 	helpers = map[string]func([]string){
 		"spin":        helperSpin,
 		"bursts":      helperBursts,
+		"fifobursts":  helperFIFOBursts,
 		"fifo":        helperFIFO,
 		"threads":     helperThreads,
 		"ping":        helperPing,
@@ -71,13 +72,20 @@ func helperBursts(args []string) {
 	}
 }
 
+// fifobursts DURATION: the same at real-time priority.
+func helperFIFOBursts(args []string) {
+	becomeFIFO()
+	helperBursts(args)
+}
+
+func becomeFIFO() {
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+	must(unix.SchedSetAttr(0, &attr, 0))
+}
+
 // fifo DURATION: all of a CPU at real-time priority, but for what the kernel keeps back (sched_rt_runtime_us).
 func helperFIFO(args []string) {
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
-	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
-		fmt.Println("need SCHED_FIFO:", err)
-		return
-	}
+	becomeFIFO()
 	gate()
 	burn(duration(args[0]))
 }

@@ -38,12 +38,14 @@ enum {
 };
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define MAX_RT_PRIO 100       /* include/linux/sched/prio.h: below it real-time and deadline tasks */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct sched_entity {
 	u64 sum_exec_runtime; /* ns run so far; see update_curr() */
 	u64 prev_sum_exec_runtime;
+	u64 nr_migrations; /* counts set_task_cpu() to another CPU */
 };
 
 typedef struct {
@@ -84,6 +86,7 @@ struct sched_class;
 
 struct task_struct {
 	unsigned int flags;
+	int prio;
 	struct sched_entity se;
 	const struct sched_class *sched_class;
 	struct mm_struct *mm;

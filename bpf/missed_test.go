@@ -17,8 +17,14 @@ const nobody = 0x7ffffff0 // no pid is that high
 // a row are one. The load sleeps in between, as a record can be wrong only about a task that came after the last edge.
 func TestSwitchInNotSeen(t *testing.T) {
 	c := open(t, Options{})
+	for _, load := range []string{"bursts", "fifobursts"} { // the scheduler's note, and our own
+		t.Run(load, func(t *testing.T) { switchInNotSeen(t, c, load) })
+	}
+}
+
+func switchInNotSeen(t *testing.T, c *Collector, load string) {
 	_, cpu := cpus(t)
-	l := start(t, pinned(cpu), "bursts", "30s").release(t)
+	l := start(t, pinned(cpu), load, "30s").release(t)
 	time.Sleep(200 * time.Millisecond) // of a lifetime that could be charged
 	err := errors.New("not tried")
 	for try := 0; err != nil && try < 3; try++ {
