@@ -223,7 +223,7 @@ static __noinline s64 since_left(struct cpu_state *c, struct task_struct *t, u64
 	u32 pid = BPF_CORE_READ(t, pid);
 	struct left *l;
 
-	if (!c || !bpf_core_field_exists(t->se.nr_migrations) || BPF_CORE_READ(t, prio) >= MAX_RT_PRIO)
+	if (!c || BPF_CORE_READ(t, prio) >= MAX_RT_PRIO)
 		return -1;
 	l = &c->left[pid & (LEFT_SLOTS - 1)];
 	if (l->task != (u64)t || l->pid != pid || l->migrations != (u32)BPF_CORE_READ(t, se.nr_migrations) ||
