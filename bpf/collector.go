@@ -13,19 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options size the kernel side. The zero value of a field takes its default.
+// Options say what the kernel side does, and how large it is. The zero value of a field takes its default.
 type Options struct {
-	Slots    int    // accounts a CPU holds between two drains before it spills; rounded up to a power of two; default 1024
-	Spill    int    // accounts that all CPUs together can spill between two drains; default 8192
-	Followed int    // processes that can be followed at a time; default 65536; only with Follow
-	CgroupV1 bool   // cgroup ids are those of the v1 hierarchy that holds the cpu controller, not those of v2
-	Follow   bool   // attach the fork and exit programs that FollowChildrenOf and Follow need
-	BTF      string // where the kernel's type information must be; default /sys/kernel/btf/vmlinux
+	Sizes                  // of the tables; of those that are 0 the default for Memory
+	Memory    int64        // bytes that the kernel's tables may take; default DefaultMemory
+	PIDMax    int          // the highest process id that there can be; default 32768, the kernel's own
+	CgroupV1  bool         // cgroup ids are those of the v1 hierarchy that holds the cpu controller, not those of v2
+	Hierarchy int          // that hierarchy's number, as in /proc/PID/cgroup: whose cgroups are told of in Events
+	Follow    bool         // keep what FollowChildrenOf and Follow need
+	Threads   bool         // tell threads apart: a slot for each, so it costs more
+	Events    func(*Event) // told of processes and cgroups that come and go, by a goroutine of the Collector, one at a time; nil: nobody is
+	BTF       string       // where the kernel's type information must be; default /sys/kernel/btf/vmlinux
 }
 
-// Account names who used the CPU: a process, refined by its cgroup.
+// Account names who used the CPU: a process, refined by its cgroup; with Options.Threads a thread of it.
 type Account struct {
 	TGID   uint32
+	TID    uint32        // 0 without Options.Threads
 	Start  time.Duration // of its first thread, since boot, suspend included; 0: not known (see Usage)
 	Cgroup uint64        // kernfs id
 }
@@ -53,6 +57,7 @@ type Losses struct {
 	Spilled          uint64        // accounts that went to the spill map: nothing is lost, it only costs more
 	Unfollowed       uint64        // processes that the follow map had no room for
 	Recursion        uint64        // runs that the kernel skipped because the program was already running on that CPU
+	Events           uint64        // events that the ring had no room for, or that made no sense; all processes were looked at since
 }
 
 // Collector holds the attached programs. Its methods are for one goroutine.
@@ -62,6 +67,9 @@ type Collector struct {
 	cpus     []cpuTable
 	overflow []time.Duration // by CPU, in the last window
 	unmap    [][]byte
+	events   *events // nil without Options.Events
+	sizes    Sizes
+	threads  bool
 	drains   uint32
 	self     uint32
 	follow   *follower // nil without Options.Follow
@@ -81,7 +89,11 @@ func Open(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec, slots, err := sized(o, ncpu)
+	sizes, err := o.sizes(ncpu)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := o.spec(sizes, ncpu)
 	if err != nil {
 		return nil, err
 	}
@@ -92,70 +104,39 @@ func Open(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, explain("load the programs", err)
 	}
-	c := &Collector{coll: coll}
+	c := &Collector{coll: coll, sizes: sizes, threads: o.Threads}
 	if o.Follow {
 		c.follow = newFollower(coll.Maps[eco2MapFollowed])
 	}
-	if err := c.start(ncpu, slots); err != nil {
+	if err := c.start(ncpu, o.Events); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// sized sets knobs and table sizes in the compiled objects.
-func sized(o Options, ncpu int) (*ebpf.CollectionSpec, int, error) {
-	spec, err := loadEco2()
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the embedded programs: %w", err)
-	}
-	slots := 1
-	for slots < orDefault(o.Slots, 1024) {
-		slots <<= 1
-	}
-	spec.Maps[eco2MapCpus].MaxEntries = uint32(ncpu)
-	spec.Maps[eco2MapCpus].ValueSize = uint32(tableSize(slots))
-	spill := uint32(orDefault(o.Spill, 8192))
-	spec.Maps[eco2MapSpillEven].MaxEntries = spill
-	spec.Maps[eco2MapSpillOdd].MaxEntries = spill
-	if o.Follow {
-		spec.Maps[eco2MapFollowed].MaxEntries = uint32(orDefault(o.Followed, 65536))
-	} else {
-		delete(spec.Programs, eco2ProgSchedProcessFork)
-		delete(spec.Programs, eco2ProgSchedProcessExit)
-	}
-	knobs := map[string]any{
-		eco2VarSlotMask: uint32(slots - 1), eco2VarCgroupV1: o.CgroupV1, eco2VarFollow: o.Follow,
-	}
-	for name, v := range knobs {
-		if err := spec.Variables[name].Set(v); err != nil {
-			return nil, 0, fmt.Errorf("set knob %s: %w", name, err)
-		}
-	}
-	return spec, slots, nil
-}
-
-func orDefault(v, def int) int {
-	if v <= 0 {
-		return def
-	}
-	return v
-}
-
 // start maps the tables, attaches the programs and puts every CPU's running task on record.
-func (c *Collector) start(ncpu, slots int) error {
+func (c *Collector) start(ncpu int, handle func(*Event)) error {
 	mem, err := c.mmap(eco2MapCpus)
 	if err != nil {
 		return err
 	}
 	c.overflow = make([]time.Duration, ncpu)
 	for cpu := range ncpu {
-		c.cpus = append(c.cpus, newCPUTable(mem, cpu, slots))
+		c.cpus = append(c.cpus, newCPUTable(mem, cpu, c.sizes.Slots))
 	}
 	if err := c.learn(); err != nil {
 		return err
 	}
-	for _, name := range []string{eco2ProgSchedProcessFork, eco2ProgSchedProcessExit, eco2ProgSchedSwitch} {
+	if handle != nil {
+		if c.events, err = openEvents(c.coll, handle); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{
+		eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgSchedProcessFork, eco2ProgSchedProcessExec,
+		eco2ProgSchedProcessExit, eco2ProgSchedSwitch,
+	} {
 		prog := c.coll.Programs[name]
 		if prog == nil {
 			continue
@@ -171,7 +152,10 @@ func (c *Collector) start(ncpu, slots int) error {
 			return err
 		}
 	}
-	return nil
+	if c.events == nil {
+		return nil
+	}
+	return c.events.find()
 }
 
 // mmap maps a table into this process, so that a drain needs no system call for it.
@@ -236,6 +220,10 @@ func (c *Collector) Drain(into []Usage) ([]Usage, error) {
 		}
 	}
 	c.comms.endWindow()
+	// After the tables: who is in them has begun before, and that has been told by now.
+	if err := c.events.settle(c.variable(eco2VarEventsLost)); err != nil {
+		return into, err
+	}
 	if c.follow == nil {
 		return into, nil
 	}
@@ -255,14 +243,18 @@ func (c *Collector) drainCPU(into []Usage, cpu int, ended uint32) []Usage {
 		s := &slots[int(at-1)&(len(slots)-1)]
 		into = append(into, c.usage(s, cpu))
 		at = s.Next
-		s.Tgid = 0
+		s.Id = 0
 	}
 	return into
 }
 
 func (c *Collector) usage(s *eco2Slot, cpu int) Usage {
+	var tid uint32
+	if c.threads {
+		tid = s.Id
+	}
 	return Usage{
-		Account: Account{TGID: s.Tgid, Start: time.Duration(s.Start), Cgroup: s.Cgroup},
+		Account: Account{TGID: s.Tgid, TID: tid, Start: time.Duration(s.LeaderStart), Cgroup: s.Cgroup},
 		CPU:     cpu, Time: time.Duration(s.Ns), Switches: s.Switches,
 		Comm: c.comms.intern(&s.Comm), Execs: s.Execs, UID: s.Uid, PPID: s.Ppid,
 		Kernel: s.Flags&eco2SlotFlagsSLOT_KTHREAD != 0, Root: s.Root,
@@ -276,6 +268,9 @@ func (c *Collector) Losses() Losses {
 		l.Missed += atomic.LoadUint64(&c.cpus[i].state.Missed)
 	}
 	l.Unfollowed = c.variable(eco2VarFollowLost)
+	if c.events != nil {
+		l.Events = c.variable(eco2VarEventsLost) + c.events.bad.Load()
+	}
 	for _, p := range c.coll.Programs {
 		if st, err := p.Stats(); err == nil { // counted from 5.12 on
 			l.Recursion += st.RecursionMisses
@@ -291,6 +286,9 @@ func (c *Collector) Overflow() []time.Duration { return c.overflow }
 // namespace it differs from os.Getpid.
 func (c *Collector) Self() int { return int(c.self) }
 
+// Memory is what the tables take in the kernel, in bytes.
+func (c *Collector) Memory() int64 { return c.sizes.Bytes(len(c.cpus)) }
+
 // CPUs returns how many CPUs the tables hold: all that could ever come online.
 func (c *Collector) CPUs() int { return len(c.cpus) }
 
@@ -300,10 +298,11 @@ func (c *Collector) Close() error {
 	for _, l := range c.links {
 		errs = append(errs, l.Close())
 	}
+	errs = append(errs, c.events.close())
 	for _, m := range c.unmap {
 		errs = append(errs, unix.Munmap(m))
 	}
-	c.links, c.unmap, c.cpus = nil, nil, nil
+	c.links, c.unmap, c.cpus, c.events = nil, nil, nil, nil
 	c.coll.Close()
 	return errors.Join(errs...)
 }

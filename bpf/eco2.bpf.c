@@ -20,6 +20,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile u32 slot_mask = 1023; /* slots of one CPU and epoch, less one; a power of two less one */
 const volatile bool cgroup_v1 = false;
 const volatile bool follow = false;
+const volatile bool threads = false; /* tell threads apart: costs a slot for each */
 
 /* Drains so far, to know how long ago a process exited. Only user space writes it. */
 volatile u32 drains = 0;
@@ -73,13 +74,26 @@ static __always_inline u64 cgroup_id(struct task_struct *t)
 	return BPF_CORE_READ(css, cgroup, kn, id);
 }
 
-/* Read who the task is. A released non-leader thread (start 0) may have a dangling leader: it names itself. */
-static __noinline void identify(struct slot *s, struct task_struct *t, u32 tgid, u64 start)
+/* start_boottime of a task's group; 0: its leader was released already, and would read as garbage. Only a leader has the group's pid. */
+static __always_inline u64 leader_start(struct task_struct *t, u32 tgid)
 {
-	struct task_struct *leader = start ? BPF_CORE_READ(t, group_leader) : t;
+	if (BPF_CORE_READ(t, group_leader, pid) != (int)tgid)
+		return 0;
+	return BPF_CORE_READ(t, group_leader, start_boottime);
+}
 
+/* Read who the task is. A released non-leader thread may have a dangling leader: it names itself. */
+static __noinline void identify(struct slot *s, struct task_struct *t)
+{
+	u32 tgid = BPF_CORE_READ(t, tgid);
+	u64 start = leader_start(t, tgid);
+	struct task_struct *leader = start ? BPF_CORE_READ(t, group_leader) : t;
+	struct task_struct *named = threads ? t : leader;
+
+	s->tgid = tgid;
+	s->leader_start = start;
 	bpf_probe_read_kernel(s->comm, sizeof(s->comm),
-			      (void *)leader + bpf_core_field_offset(struct task_struct, comm));
+			      (void *)named + bpf_core_field_offset(struct task_struct, comm));
 	s->execs = BPF_CORE_READ(t, self_exec_id);
 	s->uid = BPF_CORE_READ(t, cred, uid.val);
 	s->ppid = start ? BPF_CORE_READ(leader, real_parent, tgid) : 0;
@@ -94,20 +108,20 @@ static __noinline void identify(struct slot *s, struct task_struct *t, u32 tgid,
 	}
 }
 
-static __always_inline void fill(struct slot *s, struct task_struct *t, u32 tgid, u64 start, u64 css, u64 mm)
+static __always_inline void fill(struct slot *s, struct task_struct *t, u32 id, u64 start, u64 css, u64 mm)
 {
 	s->start = start;
 	s->css = css;
 	s->mm = mm;
 	s->ns = 0;
 	s->switches = 0;
-	identify(s, t, tgid, start);
-	s->tgid = tgid;
+	identify(s, t);
+	s->id = id;
 }
 
-static __always_inline bool matches(struct slot *s, u32 tgid, u64 start, u64 css)
+static __always_inline bool matches(struct slot *s, u32 id, u64 start, u64 css)
 {
-	return s->tgid == tgid && (s->start == start || !start) && s->css == css;
+	return s->id == id && (s->start == start || !start) && s->css == css;
 }
 
 /* The first place of a hash in a set of slots. In assembly, so that no compiler can put the mask or a bounded value on the stack
@@ -131,17 +145,17 @@ static __always_inline struct slot *slot_at(struct cpu_state *c, u64 parity, u64
 	return (struct slot *)hash;
 }
 
-static __always_inline struct slot *spill(struct cpu_state *c, u32 parity, struct task_struct *t, u32 tgid, u64 start,
+static __always_inline struct slot *spill(struct cpu_state *c, u32 parity, struct task_struct *t, u32 id, u64 start,
 					  u64 css, u64 mm)
 {
-	struct spill_key key = { .start = start, .css = css, .tgid = tgid, .cpu = bpf_get_smp_processor_id() };
+	struct spill_key key = { .start = start, .css = css, .id = id, .cpu = bpf_get_smp_processor_id() };
 	void *map = parity ? (void *)&spill_odd : (void *)&spill_even;
 	struct slot *s = bpf_map_lookup_elem(map, &key);
 	struct slot fresh = {};
 
 	if (s)
 		return s;
-	fill(&fresh, t, tgid, start, css, mm);
+	fill(&fresh, t, id, start, css, mm);
 	if (bpf_map_update_elem(map, &key, &fresh, BPF_NOEXIST))
 		return 0;
 	c->spilled[parity]++;
@@ -151,11 +165,11 @@ static __always_inline struct slot *spill(struct cpu_state *c, u32 parity, struc
 /* Add a slice to its account wherever that is: the cold path, and the whole of it. */
 static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 parity, s64 ns, u32 switches)
 {
-	u32 tgid = BPF_CORE_READ(t, tgid), at = tgid;
+	u32 id = threads ? BPF_CORE_READ(t, pid) : BPF_CORE_READ(t, tgid), at = id;
 	u64 css = (u64)BPF_CORE_READ(t, cgroups);
 	u64 mm = (u64)BPF_CORE_READ(t, mm);
 	struct slot *s;
-	u64 start = 0;
+	u64 start;
 
 	parity &= 1;
 	if (!c)
@@ -165,20 +179,18 @@ static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 par
 		c->missed++;
 		return 0;
 	}
-	/* The last slice of a released thread may outlive its leader, and then reads garbage: only a leader has the group's pid. */
-	if (BPF_CORE_READ(t, group_leader, pid) == (int)tgid)
-		start = BPF_CORE_READ(t, group_leader, start_boottime);
+	start = threads ? BPF_CORE_READ(t, start_boottime) : leader_start(t, id);
 
-	if (!matches(s, tgid, start, css) && s->tgid) { /* taken: a second place, by other bits */
-		at = tgid * 0x9E3779B1u >> 12;
+	if (!matches(s, id, start, css) && s->id) { /* taken: a second place, by other bits */
+		at = id * 0x9E3779B1u >> 12;
 		s = slot_at(c, parity, at);
 	}
-	if (!s->tgid) {
-		fill(s, t, tgid, start, css, mm);
+	if (!s->id) {
+		fill(s, t, id, start, css, mm);
 		s->next = c->head[parity];
 		c->head[parity] = (at & slot_mask) + 1;
-	} else if (!matches(s, tgid, start, css)) {
-		s = spill(c, parity, t, tgid, start, css, mm);
+	} else if (!matches(s, id, start, css)) {
+		s = spill(c, parity, t, id, start, css, mm);
 		if (!s) {
 			c->overflow_ns[parity] += ns;
 			c->overflow_switches[parity] += switches;
@@ -190,7 +202,7 @@ static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 par
 	if (s->mm != mm) {
 		if (s->execs != (u32)BPF_CORE_READ(t, self_exec_id)) {
 			s->mm = mm;
-			identify(s, t, tgid, start);
+			identify(s, t);
 		} else if (!s->mm || s->flags & SLOT_KTHREAD) {
 			s->mm = mm;
 		}
@@ -261,6 +273,8 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 	return 0;
 }
 
+#include "events.h"
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
@@ -277,18 +291,18 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 		unmatched(c, prev, parity, now, 1);
 	} else if (pid) { /* not idle, which is one task per CPU and what is left of the wall time */
 		s64 ns = now - c->start;
-		u32 tgid = prev->tgid;
+		u32 id = threads ? pid : prev->tgid;
 		u64 mm = (u64)prev->mm;
-		struct slot *s = slot_at(c, parity, tgid);
+		struct slot *s = slot_at(c, parity, id);
 		u64 start;
 
-		if (pid == tgid) {
+		if (pid == id) {
 			start = prev->start_boottime;
 			barrier_var(start); /* else clang merges both loads into one that needs checking at run time */
 		} else { /* a released leader reads as garbage, which matches no slot; settle() knows better */
 			start = prev->group_leader->start_boottime;
 		}
-		if (ns >= 0 && s->tgid == tgid && s->start == start && s->css == (u64)prev->cgroups && s->mm == mm) {
+		if (ns >= 0 && s->id == id && s->start == start && s->css == (u64)prev->cgroups && s->mm == mm) {
 			s->ns += ns;
 			s->switches++;
 		} else {
@@ -347,15 +361,11 @@ int learn(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* Children of a followed process are followed from before their first instruction. */
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
+static __noinline int follow_child(struct task_struct *parent, struct task_struct *child)
 {
-	u32 ptgid = parent->tgid, tgid = child->tgid;
-	struct follow_state *f, new = {};
+	u32 ptgid = BPF_CORE_READ(parent, tgid), tgid = BPF_CORE_READ(child, tgid);
+	struct follow_state *f = bpf_map_lookup_elem(&followed, &ptgid), new = {};
 
-	if (child->pid != child->tgid) /* a thread */
-		return 0;
-	f = bpf_map_lookup_elem(&followed, &ptgid);
 	if (!f) {
 		/* An earlier process of this pid may have been followed. */
 		if (bpf_map_lookup_elem(&followed, &tgid))
@@ -370,14 +380,42 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	return 0;
 }
 
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct event *e;
+
+	if (child->pid != child->tgid) /* a thread */
+		return 0;
+	if (follow)
+		follow_child(parent, child);
+	e = tell ? new_event(SCRATCH_FORK, EVENT_FORK) : 0;
+	if (!e)
+		return 0;
+	describe(&e->head, child);
+	send(e, 0, false);
+	return 0;
+}
+
 /* The last slice of a process comes after this, so only a note is left here; user space deletes the entry windows later. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *t)
 {
-	u32 tgid = t->tgid;
-	struct follow_state *f = bpf_map_lookup_elem(&followed, &tgid);
+	struct event *e;
 
-	if (f && t->signal->live.counter == 0)
-		f->exited = drains + 1;
+	if (t->signal->live.counter) /* other threads live on */
+		return 0;
+	if (follow) {
+		u32 tgid = t->tgid;
+		struct follow_state *f = bpf_map_lookup_elem(&followed, &tgid);
+
+		if (f)
+			f->exited = drains + 1;
+	}
+	e = tell ? new_event(SCRATCH_EXIT, EVENT_EXIT) : 0;
+	if (!e)
+		return 0;
+	describe(&e->head, t);
+	send(e, 0, false);
 	return 0;
 }

@@ -12,23 +12,24 @@ enum slot_flags {
 /* One account's use of one CPU in one epoch (the time between two drains). The first 64 bytes are all that a switch touches
  * once the slot is filled, so they are one cache line; the array's stride keeps them so. */
 struct slot {
-	u32 tgid;  /* 0: free */
-	u32 next;  /* index + 1 of the slot that this CPU filled before; 0: none */
-	u64 start; /* thread group leader's start_boottime, ns; 0: unknown (its leader was already released) */
-	u64 css;   /* css_set pointer: changes when the task moves to another cgroup; an opaque number to user space */
-	u64 mm;    /* address space when comm was read: there is another one after exec, none in exit */
-	u64 ns;    /* CPU time */
+	u32 id;   /* the process's tgid, or the thread's pid where threads are told apart; 0: free */
+	u32 next; /* index + 1 of the slot that this CPU filled before; 0: none */
+	u64 start; /* start_boottime, ns: of the group's leader, or of the thread; 0: unknown (the leader was already released) */
+	u64 css; /* css_set pointer: changes when the task moves to another cgroup; an opaque number to user space */
+	u64 mm;  /* address space when comm was read: there is another one after exec, none in exit */
+	u64 ns;  /* CPU time */
 	u64 switches; /* switch-outs */
 	u64 cgroup;   /* kernfs id of the cgroup */
 	u32 uid;      /* real uid in the initial user namespace */
 	u32 ppid;     /* tgid of the leader's parent */
 
-	char comm[TASK_COMM_LEN]; /* leader's; ends at its first NUL, what follows may be an older name's */
+	char comm[TASK_COMM_LEN]; /* leader's or thread's; ends at its first NUL, what follows may be an older name's */
 	enum slot_flags flags;
 	u32 root;  /* followed: which selected process this one descends from; 0: none */
 	u32 execs; /* self_exec_id when comm was read: the higher one has the newer name */
-	u32 unused;
-	u64 reserved[4];
+	u32 tgid;
+	u64 leader_start; /* leader's start_boottime; 0: unknown */
+	u64 reserved[3];
 };
 
 /* A real-time task as it last left a CPU. */
@@ -63,7 +64,7 @@ struct cpu_state {
 struct spill_key {
 	u64 start;
 	u64 css;
-	u32 tgid;
+	u32 id;
 	u32 cpu;
 };
 
@@ -73,6 +74,43 @@ struct follow_state {
 	u32 exited;        /* drains so far + 1 when its last thread exited; 0: alive */
 	u32 children_only; /* not selected itself: only what it forks is */
 	u32 reserved;
+};
+
+enum event_kind {
+	EVENT_FORK = 1,
+	EVENT_EXEC,
+	EVENT_EXIT,   /* of a process's last thread; its last slice comes later */
+	EVENT_FOUND,  /* by the iterator: it exists */
+	EVENT_MKDIR,  /* of a cgroup; or its new path */
+	EVENT_RENAME, /* likewise: paths below the old one changed too */
+	EVENT_RMDIR,
+};
+
+enum {
+	ARGS_MAX = 256,        /* bytes of a command line that are kept */
+	EXE_MAX = 512,         /* bytes of an executable's name, with its NUL */
+	EVENT_TEXT_MAX = 1024, /* a cgroup's path may fill it: it is all that the kernel shows, TRACE_CGROUP_PATH_LEN */
+};
+
+/* One rare event. */
+struct event_head {
+	enum event_kind kind;
+	u32 tgid;
+	u64 start;  /* leader's start_boottime */
+	u64 cgroup; /* kernfs id */
+	u64 pstart; /* parent's leader's start_boottime */
+	u32 ppid;   /* parent's tgid */
+	u32 uid;
+	char comm[TASK_COMM_LEN];
+	u16 args;       /* bytes of text that are the command line's start; NULs are between arguments */
+	u16 rest;       /* bytes of text behind it: the executable's name, or the cgroup's path; with a NUL */
+	u32 args_total; /* length of the whole command line */
+};
+
+/* In the ring its text is cut to what is used. */
+struct event {
+	struct event_head head;
+	char text[EVENT_TEXT_MAX];
 };
 
 #endif

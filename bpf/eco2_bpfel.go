@@ -30,6 +30,39 @@ type eco2CpuState struct {
 	Left             [4]eco2Left
 }
 
+type eco2Event struct {
+	_    structs.HostLayout
+	Head eco2EventHead
+	Text [1024]int8
+}
+
+type eco2EventHead struct {
+	_         structs.HostLayout
+	Kind      eco2EventKind
+	Tgid      uint32
+	Start     uint64
+	Cgroup    uint64
+	Pstart    uint64
+	Ppid      uint32
+	Uid       uint32
+	Comm      [16]int8
+	Args      uint16
+	Rest      uint16
+	ArgsTotal uint32
+}
+
+type eco2EventKind uint32
+
+const (
+	eco2EventKindEVENT_FORK   eco2EventKind = 1
+	eco2EventKindEVENT_EXEC   eco2EventKind = 2
+	eco2EventKindEVENT_EXIT   eco2EventKind = 3
+	eco2EventKindEVENT_FOUND  eco2EventKind = 4
+	eco2EventKindEVENT_MKDIR  eco2EventKind = 5
+	eco2EventKindEVENT_RENAME eco2EventKind = 6
+	eco2EventKindEVENT_RMDIR  eco2EventKind = 7
+)
+
 type eco2FollowState struct {
 	_            structs.HostLayout
 	Root         uint32
@@ -48,23 +81,24 @@ type eco2Left struct {
 }
 
 type eco2Slot struct {
-	_        structs.HostLayout
-	Tgid     uint32
-	Next     uint32
-	Start    uint64
-	Css      uint64
-	Mm       uint64
-	Ns       uint64
-	Switches uint64
-	Cgroup   uint64
-	Uid      uint32
-	Ppid     uint32
-	Comm     [16]int8
-	Flags    eco2SlotFlags
-	Root     uint32
-	Execs    uint32
-	Unused   uint32
-	Reserved [4]uint64
+	_           structs.HostLayout
+	Id          uint32
+	Next        uint32
+	Start       uint64
+	Css         uint64
+	Mm          uint64
+	Ns          uint64
+	Switches    uint64
+	Cgroup      uint64
+	Uid         uint32
+	Ppid        uint32
+	Comm        [16]int8
+	Flags       eco2SlotFlags
+	Root        uint32
+	Execs       uint32
+	Tgid        uint32
+	LeaderStart uint64
+	Reserved    [3]uint64
 }
 
 type eco2SlotFlags uint32
@@ -77,7 +111,7 @@ type eco2SpillKey struct {
 	_     structs.HostLayout
 	Start uint64
 	Css   uint64
-	Tgid  uint32
+	Id    uint32
 	Cpu   uint32
 }
 
@@ -86,22 +120,34 @@ type eco2SpillKey struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	eco2MapCpus              = "cpus"
+	eco2MapEvents            = "events"
 	eco2MapFollowed          = "followed"
+	eco2MapScratch           = "scratch"
 	eco2MapSpillEven         = "spill_even"
 	eco2MapSpillOdd          = "spill_odd"
+	eco2ProgCgroupMkdir      = "cgroup_mkdir"
+	eco2ProgCgroupRename     = "cgroup_rename"
+	eco2ProgCgroupRmdir      = "cgroup_rmdir"
 	eco2ProgEdge             = "edge"
+	eco2ProgFindTasks        = "find_tasks"
 	eco2ProgLearn            = "learn"
+	eco2ProgSchedProcessExec = "sched_process_exec"
 	eco2ProgSchedProcessExit = "sched_process_exit"
 	eco2ProgSchedProcessFork = "sched_process_fork"
 	eco2ProgSchedSwitch      = "sched_switch"
 	eco2VarCgroupV1          = "cgroup_v1"
 	eco2VarDrains            = "drains"
+	eco2VarEventsLost        = "events_lost"
 	eco2VarFairClass         = "fair_class"
 	eco2VarFollow            = "follow"
 	eco2VarFollowAdded       = "follow_added"
 	eco2VarFollowLost        = "follow_lost"
+	eco2VarHierarchy         = "hierarchy"
+	eco2VarRingHalf          = "ring_half"
 	eco2VarSelfTgid          = "self_tgid"
 	eco2VarSlotMask          = "slot_mask"
+	eco2VarTell              = "tell"
+	eco2VarThreads           = "threads"
 )
 
 // loadEco2 returns the embedded CollectionSpec for eco2.
@@ -146,8 +192,13 @@ type eco2Specs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type eco2ProgramSpecs struct {
+	CgroupMkdir      *ebpf.ProgramSpec `ebpf:"cgroup_mkdir"`
+	CgroupRename     *ebpf.ProgramSpec `ebpf:"cgroup_rename"`
+	CgroupRmdir      *ebpf.ProgramSpec `ebpf:"cgroup_rmdir"`
 	Edge             *ebpf.ProgramSpec `ebpf:"edge"`
+	FindTasks        *ebpf.ProgramSpec `ebpf:"find_tasks"`
 	Learn            *ebpf.ProgramSpec `ebpf:"learn"`
+	SchedProcessExec *ebpf.ProgramSpec `ebpf:"sched_process_exec"`
 	SchedProcessExit *ebpf.ProgramSpec `ebpf:"sched_process_exit"`
 	SchedProcessFork *ebpf.ProgramSpec `ebpf:"sched_process_fork"`
 	SchedSwitch      *ebpf.ProgramSpec `ebpf:"sched_switch"`
@@ -158,7 +209,9 @@ type eco2ProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type eco2MapSpecs struct {
 	Cpus      *ebpf.MapSpec `ebpf:"cpus"`
+	Events    *ebpf.MapSpec `ebpf:"events"`
 	Followed  *ebpf.MapSpec `ebpf:"followed"`
+	Scratch   *ebpf.MapSpec `ebpf:"scratch"`
 	SpillEven *ebpf.MapSpec `ebpf:"spill_even"`
 	SpillOdd  *ebpf.MapSpec `ebpf:"spill_odd"`
 }
@@ -169,12 +222,17 @@ type eco2MapSpecs struct {
 type eco2VariableSpecs struct {
 	CgroupV1    *ebpf.VariableSpec `ebpf:"cgroup_v1"`
 	Drains      *ebpf.VariableSpec `ebpf:"drains"`
+	EventsLost  *ebpf.VariableSpec `ebpf:"events_lost"`
 	FairClass   *ebpf.VariableSpec `ebpf:"fair_class"`
 	Follow      *ebpf.VariableSpec `ebpf:"follow"`
 	FollowAdded *ebpf.VariableSpec `ebpf:"follow_added"`
 	FollowLost  *ebpf.VariableSpec `ebpf:"follow_lost"`
+	Hierarchy   *ebpf.VariableSpec `ebpf:"hierarchy"`
+	RingHalf    *ebpf.VariableSpec `ebpf:"ring_half"`
 	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
 	SlotMask    *ebpf.VariableSpec `ebpf:"slot_mask"`
+	Tell        *ebpf.VariableSpec `ebpf:"tell"`
+	Threads     *ebpf.VariableSpec `ebpf:"threads"`
 }
 
 // eco2Objects contains all objects after they have been loaded into the kernel.
@@ -198,7 +256,9 @@ func (o *eco2Objects) Close() error {
 // It can be passed to loadEco2Objects or ebpf.CollectionSpec.LoadAndAssign.
 type eco2Maps struct {
 	Cpus      *ebpf.Map `ebpf:"cpus"`
+	Events    *ebpf.Map `ebpf:"events"`
 	Followed  *ebpf.Map `ebpf:"followed"`
+	Scratch   *ebpf.Map `ebpf:"scratch"`
 	SpillEven *ebpf.Map `ebpf:"spill_even"`
 	SpillOdd  *ebpf.Map `ebpf:"spill_odd"`
 }
@@ -206,7 +266,9 @@ type eco2Maps struct {
 func (m *eco2Maps) Close() error {
 	return _Eco2Close(
 		m.Cpus,
+		m.Events,
 		m.Followed,
+		m.Scratch,
 		m.SpillEven,
 		m.SpillOdd,
 	)
@@ -218,20 +280,30 @@ func (m *eco2Maps) Close() error {
 type eco2Variables struct {
 	CgroupV1    *ebpf.Variable `ebpf:"cgroup_v1"`
 	Drains      *ebpf.Variable `ebpf:"drains"`
+	EventsLost  *ebpf.Variable `ebpf:"events_lost"`
 	FairClass   *ebpf.Variable `ebpf:"fair_class"`
 	Follow      *ebpf.Variable `ebpf:"follow"`
 	FollowAdded *ebpf.Variable `ebpf:"follow_added"`
 	FollowLost  *ebpf.Variable `ebpf:"follow_lost"`
+	Hierarchy   *ebpf.Variable `ebpf:"hierarchy"`
+	RingHalf    *ebpf.Variable `ebpf:"ring_half"`
 	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
 	SlotMask    *ebpf.Variable `ebpf:"slot_mask"`
+	Tell        *ebpf.Variable `ebpf:"tell"`
+	Threads     *ebpf.Variable `ebpf:"threads"`
 }
 
 // eco2Programs contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadEco2Objects or ebpf.CollectionSpec.LoadAndAssign.
 type eco2Programs struct {
+	CgroupMkdir      *ebpf.Program `ebpf:"cgroup_mkdir"`
+	CgroupRename     *ebpf.Program `ebpf:"cgroup_rename"`
+	CgroupRmdir      *ebpf.Program `ebpf:"cgroup_rmdir"`
 	Edge             *ebpf.Program `ebpf:"edge"`
+	FindTasks        *ebpf.Program `ebpf:"find_tasks"`
 	Learn            *ebpf.Program `ebpf:"learn"`
+	SchedProcessExec *ebpf.Program `ebpf:"sched_process_exec"`
 	SchedProcessExit *ebpf.Program `ebpf:"sched_process_exit"`
 	SchedProcessFork *ebpf.Program `ebpf:"sched_process_fork"`
 	SchedSwitch      *ebpf.Program `ebpf:"sched_switch"`
@@ -239,8 +311,13 @@ type eco2Programs struct {
 
 func (p *eco2Programs) Close() error {
 	return _Eco2Close(
+		p.CgroupMkdir,
+		p.CgroupRename,
+		p.CgroupRmdir,
 		p.Edge,
+		p.FindTasks,
 		p.Learn,
+		p.SchedProcessExec,
 		p.SchedProcessExit,
 		p.SchedProcessFork,
 		p.SchedSwitch,

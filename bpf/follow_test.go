@@ -80,7 +80,7 @@ func TestFollowNeedsOption(t *testing.T) {
 // Processes that a full map cannot follow are counted.
 func TestFollowOverflow(t *testing.T) {
 	const children = 20
-	c := open(t, Options{Follow: true, Followed: 4})
+	c := open(t, Options{Follow: true, Sizes: Sizes{Followed: 4}})
 	p := newTap(t, c)
 	l := p.followed(1, nil, "sh", fmt.Sprintf(`i=0; while [ $i -lt %d ]; do sleep 0.3 & i=$((i+1)); done; wait`, children))
 	from := p.mark()
@@ -95,7 +95,7 @@ func TestFollowOverflow(t *testing.T) {
 
 // A small map lasts for any number of processes, as long as the exited ones are forgotten.
 func TestFollowForgetsTheExited(t *testing.T) {
-	c := open(t, Options{Follow: true, Followed: 64})
+	c := open(t, Options{Follow: true, Sizes: Sizes{Followed: 64}})
 	p := newTap(t, c)
 	l := p.followed(1, nil, "sh", `i=0; while [ $i -lt 100 ]; do `+
 		`/bin/true;/bin/true;/bin/true;/bin/true;/bin/true;/bin/true;/bin/true;/bin/true;/bin/true;/bin/true;`+
@@ -119,7 +119,7 @@ func TestFollowForgetsTheExited(t *testing.T) {
 // What a process uses after its exit was seen is still followed, even when a window ends in between: it is forgotten one window
 // later.
 func TestFollowUntilTheLastSlice(t *testing.T) {
-	c := open(t, Options{Follow: true, Followed: 8}) // so small that every drain sweeps
+	c := open(t, Options{Follow: true, Sizes: Sizes{Followed: 8}}) // so small that every drain sweeps
 	p := newTap(t, c)
 	l := p.followed(1, nil, "bigexit", "60")
 	from := p.mark()
@@ -138,7 +138,7 @@ func TestFollowUntilTheLastSlice(t *testing.T) {
 
 // Living processes that fill a good part of the map are not looked at in every window.
 func TestFollowSweepsSeldom(t *testing.T) {
-	c := open(t, Options{Follow: true, Followed: 400})
+	c := open(t, Options{Follow: true, Sizes: Sizes{Followed: 400}})
 	f := c.follow
 	for pid := range 200 {
 		if err := f.put(1<<22-1-pid, eco2FollowState{Root: 1}); err != nil {

@@ -17,6 +17,7 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
 typedef __u8 u8;
+typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
@@ -30,11 +31,20 @@ typedef __s64 s64;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
 	BPF_F_MMAPABLE = 1U << 10,
+};
+enum {
+	BPF_RB_NO_WAKEUP = 1U << 0,
+	BPF_RB_FORCE_WAKEUP = 1U << 1,
+};
+enum {
+	BPF_RB_AVAIL_DATA = 0,
 };
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
@@ -60,8 +70,13 @@ struct kernfs_node {
 	u64 id;
 };
 
+struct cgroup_root {
+	int hierarchy_id; /* 0: the v2 hierarchy; others as in /proc/PID/cgroup */
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct cgroup_subsys_state {
@@ -81,7 +96,21 @@ struct signal_struct {
 	atomic_t live; /* threads that have not begun to exit */
 };
 
-struct mm_struct;
+struct mm_struct {
+	unsigned long arg_start;
+	unsigned long arg_end;
+};
+
+struct linux_binprm {
+	const char *interp; /* the file that is really run: of a script its interpreter */
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
 struct sched_class;
 
 struct task_struct {
@@ -100,6 +129,12 @@ struct task_struct {
 	struct signal_struct *signal;
 	u64 self_exec_id; /* u64 since 5.7 */
 	struct css_set *cgroups;
+};
+
+/* Context of a task iterator. */
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 enum cgroup_subsys_id {

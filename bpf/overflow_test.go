@@ -11,7 +11,7 @@ done`
 
 // With no room for hundreds of accounts in one window, what has no row is in the overflow: no time is lost.
 func TestOverflow(t *testing.T) {
-	c := open(t, Options{Slots: 8, Spill: 16, Follow: true})
+	c := open(t, Options{Sizes: Sizes{Slots: 8, Spill: 16}, Follow: true})
 	p := newTap(t, c)
 	l := p.followed(1, nil, "sh", overflowScript)
 	machineTime(t) // or skip
@@ -28,7 +28,7 @@ func TestOverflow(t *testing.T) {
 
 // The spill map holds what the slots cannot.
 func TestSpill(t *testing.T) {
-	c := open(t, Options{Slots: 8, Follow: true})
+	c := open(t, Options{Sizes: Sizes{Slots: 8}, Follow: true})
 	group := countingGroup(t)
 	p := newTap(t, c)
 	l := p.followed(1, joined(group), "sh", overflowScript)
