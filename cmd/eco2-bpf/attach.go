@@ -11,6 +11,7 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/engine"
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
 	"github.com/eco2-bpf/eco2-bpf/internal/identity"
+	"github.com/eco2-bpf/eco2-bpf/internal/privilege"
 )
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
@@ -31,6 +32,7 @@ func runAttach(args []string) (int, error) {
 	f := newFlags("attach", "[flags]")
 	f.IntSliceVarP(&pids, "pid", "p", nil, "only this process and its descendants; may be given again")
 	f.DurationVarP(&duration, "duration", "d", 0, "stop after this time (default: at Ctrl-C)")
+	m.addSelection(f)
 	m.add(f)
 	f.StringVarP(&m.file, "file", "f", "", "write there in place of stdout")
 	if err := parse(f, args); err != nil {
@@ -70,7 +72,7 @@ func pidError(err error, procfs string) error {
 }
 
 func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Duration) (err error) {
-	s, err := open(&m.machineFlags, cfg.Selected)
+	s, err := open(m, cfg.Selected)
 	if err != nil {
 		return err
 	}
@@ -94,6 +96,9 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	}
 	defer func() { err = errors.Join(err, out.close()) }()
 	s.announce(&cfg)
+	if err := s.drop(privilege.Needs{}); err != nil {
+		return err
+	}
 
 	ctx, stop := untilSignal()
 	defer stop()

@@ -11,6 +11,7 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
 	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 	"github.com/eco2-bpf/eco2-bpf/internal/output"
+	"github.com/eco2-bpf/eco2-bpf/internal/privilege"
 )
 
 // finding is one line of doctor: a state (ok, note, BAD), and the next step where something can be done.
@@ -35,28 +36,58 @@ func runDoctor(args []string) (int, error) {
 		return 0, err
 	}
 	finding("ok", "kernel", host.Kernel(), "")
-	code := doctorPrograms(&m)
-	if c := doctorMachine(&m); code == exitOK {
-		code = c
+	c, code := doctorPrograms(&m)
+	if mc := doctorMachine(&m); code == exitOK {
+		code = mc
+	}
+	if c != nil {
+		defer c.Close()
+		if hc := doctorHeld(&m, c); code == exitOK {
+			code = hc
+		}
 	}
 	return code, nil
 }
 
+// doctorHeld drops privileges as attach does, says what is left, and that it is enough. It is the last thing that is done.
+func doctorHeld(m *machineFlags, c *bpf.Collector) int {
+	cg, _ := host.ReadCgroups(m.procfs) // an error was told above
+	held, err := dropPrivileges(loopReads(m, cg), privilege.Needs{})
+	if err != nil {
+		finding("BAD", "held", err.Error(), "please report it, with the kernel's version")
+		return exitFailure
+	}
+	finding("ok", "held", "while measuring: "+held.String(), "")
+	for _, note := range held.Notes {
+		finding("note", "held", note, "")
+	}
+	if _, err := c.Drain(nil); err != nil {
+		finding("BAD", "held", fmt.Sprintf("that is not enough to measure: %v", err), "please report it, with the kernel's version")
+		return exitFailure
+	}
+	return exitOK
+}
+
 // doctorPrograms attaches for a second and looks at what is lost.
-func doctorPrograms(m *machineFlags) int {
-	c, err := bpf.Open(bpf.Options{Follow: true, BTF: os.Getenv(btfEnv)})
+func doctorPrograms(m *machineFlags) (*bpf.Collector, int) {
+	found := 0
+	c, err := bpf.Open(bpf.Options{Follow: true, PIDMax: host.PIDMax(m.procfs), BTF: os.Getenv(btfEnv), Events: func(e *bpf.Event) {
+		if e.Kind == bpf.Found {
+			found++
+		}
+	}})
 	var un *bpf.UnavailableError
 	switch {
 	case errors.As(err, &un):
 		finding("BAD", "programs", un.Error(), un.Next)
-		return exitUnavailable
+		return nil, exitUnavailable
 	case err != nil:
 		finding("BAD", "programs", err.Error(), "")
-		return exitFailure
+		return nil, exitFailure
 	}
-	defer c.Close()
 	finding("ok", "btf", "the kernel shows its types", "")
-	finding("ok", "privileges", "the programs load and attach (sched_switch, fork, exit)", "")
+	finding("ok", "privileges", "the programs load and attach (switches; processes and cgroups that come and go)", "")
+	finding("ok", "memory", fmt.Sprintf("the tables take %.1f MiB in the kernel for %d possible CPUs; %d processes found", float64(c.Memory())/(1<<20), c.CPUs(), found), "")
 	if self := identity.Self(m.procfs); self != 0 && self != c.Self() {
 		finding("note", "processes", m.procfs+" has the process ids of another pid namespace: rows have the kernel's own, and attach -p is refused",
 			"run in the host's pid namespace (docker run --pid=host, hostPID: true)")
@@ -68,14 +99,15 @@ func doctorPrograms(m *machineFlags) int {
 	}
 	if err != nil {
 		finding("BAD", "drain", err.Error(), "")
-		return exitFailure
+		return c, exitFailure
 	}
 	switches := uint64(0)
 	for _, u := range usages {
 		switches += u.Switches
 	}
 	l := c.Losses()
-	text := fmt.Sprintf("in 1 s: %d switches seen, %d missed, %d without a table entry, %d skipped", switches, l.Missed, l.OverflowSwitches, l.Recursion)
+	text := fmt.Sprintf("in 1 s: %d switches seen, %d missed, %d without a table entry, %d skipped; %d accounts spilled, %d events lost",
+		switches, l.Missed, l.OverflowSwitches, l.Recursion, l.Spilled, l.Events)
 	switch {
 	case l.OverflowSwitches+l.Recursion > 0:
 		finding("note", "losses", text, "their energy is in the rows overflow and unattributed")
@@ -84,7 +116,7 @@ func doctorPrograms(m *machineFlags) int {
 	default:
 		finding("ok", "losses", text, "")
 	}
-	return exitOK
+	return c, exitOK
 }
 
 // doctorMachine looks at what is read without programs.

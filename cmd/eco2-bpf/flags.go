@@ -56,6 +56,27 @@ type measureFlags struct {
 	idle, idleWatts  string
 	region           string
 	factor, pue      float64
+	memory           string
+	selection        engine.Selection
+}
+
+// addSelection adds the flags that choose whose rows are shown.
+func (m *measureFlags) addSelection(f *pflag.FlagSet) {
+	s := &m.selection
+	for _, l := range []struct {
+		to          *[]string
+		name, usage string
+	}{
+		{&s.Comms, "comm", "only processes of this command name"},
+		{&s.Users, "user", "only this user's processes: a name or an id"},
+		{&s.Cgroups, "cgroup", "only this cgroup, such as /system.slice, and those below it"},
+		{&s.Containers, "container", "only this container: a name, or the beginning of an id"},
+		{&s.Pods, "pod", "only this pod of Kubernetes: a name, NAMESPACE/NAME or uid"},
+		{&s.Units, "unit", "only this systemd unit"},
+		{&s.Jobs, "job", "only this Slurm job, or JOB.STEP"},
+	} {
+		f.StringArrayVar(l.to, l.name, nil, l.usage)
+	}
 }
 
 // minInterval keeps the step of energy counters, about a millisecond, below a hundredth of a window.
@@ -78,12 +99,13 @@ func (m *measureFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&m.region, "region", "", "where the electricity comes from: a country's code or name (default: the time zone's)")
 	f.Float64Var(&m.factor, "factor", -1, "carbon intensity in g CO2e per kWh, in place of a region's")
 	f.Float64Var(&m.pue, "pue", 1, "power usage effectiveness of the site, 1 to 100")
+	f.StringVar(&m.memory, "memory", "64M", "memory that the kernel's tables may take; a full one makes a row overflow")
 	f.Lookup("factor").DefValue = "0" // none: not worth a word in the help
 }
 
 // config turns flags into the engine's configuration.
 func (m *measureFlags) config(f *pflag.FlagSet) (engine.Config, error) {
-	cfg := engine.Config{Interval: m.interval, By: m.by, Top: m.top, PUE: m.pue}
+	cfg := engine.Config{Interval: m.interval, By: m.by, Top: m.top, PUE: m.pue, Select: m.selection}
 	if err := m.check(); err != nil {
 		return cfg, err
 	}
@@ -98,6 +120,12 @@ func (m *measureFlags) config(f *pflag.FlagSet) (engine.Config, error) {
 		return cfg, usagef("--by %q: one of %s", m.by, strings.Join(engine.Groupings, ", "))
 	case !slices.Contains(output.Formats, m.format):
 		return cfg, usagef("-o %q: one of %s (a file's place goes to -f)", m.format, strings.Join(output.Formats, ", "))
+	}
+	if _, err := parseBytes(m.memory); err != nil {
+		return cfg, err
+	}
+	if err := cfg.Select.Check(); err != nil {
+		return cfg, err
 	}
 	if !f.Changed("top") && m.format == "json" {
 		cfg.Top = 0
@@ -135,6 +163,19 @@ func (m *measureFlags) carbon(f *pflag.FlagSet) (intensity.Factor, error) {
 		return factor, nil
 	}
 	return intensity.Guess(host.TimeZone("/")), nil
+}
+
+// parseBytes reads a size such as 64M: bytes, or with K, M or G powers of 1024.
+func parseBytes(s string) (int64, error) {
+	digits, shift := s, 0
+	if i := strings.IndexAny(s, "KMG"); i >= 0 && i == len(s)-1 {
+		digits, shift = s[:i], 10*(1+strings.IndexByte("KMG", s[i]))
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > math.MaxInt64>>shift || n<<shift > 1<<40 {
+		return 0, usagef("--memory %q: a size such as 64M, at most 1024G", s)
+	}
+	return n << shift, nil
 }
 
 // parseIdleWatts reads "auto" or "domain=watts,...".

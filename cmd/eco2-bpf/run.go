@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/engine"
+	"github.com/eco2-bpf/eco2-bpf/internal/privilege"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
 )
 
@@ -82,7 +83,7 @@ func startError(err error) error {
 const settle = 5 * time.Millisecond
 
 func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows bool) (code int, err error) {
-	s, err := open(&m.machineFlags, true)
+	s, err := open(m, true)
 	if err != nil {
 		return 0, err
 	}
@@ -118,6 +119,10 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows b
 		say("%v: other children of this process would be counted too", err)
 	}
 	s.announce(&cfg) // not before: a command that cannot be started is all there is to say then
+	// The command has its privileges already. Signals go to it even if it is another user's by now.
+	if err := s.drop(privilege.Needs{Caps: []privilege.Cap{privilege.Kill}, Ioctl: []string{"/dev/tty"}, Signals: true}); err != nil {
+		say("%v", err) // the command runs: it is measured all the same
+	}
 	exited := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

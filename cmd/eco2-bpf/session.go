@@ -6,13 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
 	"github.com/eco2-bpf/eco2-bpf/internal/engine"
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
 	"github.com/eco2-bpf/eco2-bpf/internal/identity"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity/container"
 	"github.com/eco2-bpf/eco2-bpf/internal/output"
+	"github.com/eco2-bpf/eco2-bpf/internal/privilege"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 	"github.com/eco2-bpf/eco2-bpf/powermodel"
@@ -23,6 +26,7 @@ type session struct {
 	collector *bpf.Collector
 	parts     engine.Parts
 	reasons   []energy.Reason
+	reads     []string // directories that the loop reads
 	closers   []func() error
 }
 
@@ -84,7 +88,7 @@ func (m *machine) detect(f *machineFlags) (energy.Source, []energy.Reason, error
 }
 
 // open attaches and opens all that measuring needs. follow: the caller selects processes.
-func open(f *machineFlags, follow bool) (s *session, err error) {
+func open(f *measureFlags, follow bool) (s *session, err error) {
 	s = &session{}
 	defer func() {
 		if err != nil {
@@ -95,9 +99,9 @@ func open(f *machineFlags, follow bool) (s *session, err error) {
 	if err != nil {
 		return s, err
 	}
-	m := readMachine(f, cpus)
+	m := readMachine(&f.machineFlags, cpus)
 	var source energy.Source
-	if source, s.reasons, err = m.detect(f); err != nil {
+	if source, s.reasons, err = m.detect(&f.machineFlags); err != nil {
 		return s, err
 	}
 	s.closers = append(s.closers, source.Close)
@@ -110,22 +114,86 @@ func open(f *machineFlags, follow bool) (s *session, err error) {
 		return s, err
 	}
 	s.closers = append(s.closers, busy.Close)
-	if s.collector, err = bpf.Open(bpf.Options{CgroupV1: cg.V1, Follow: follow, BTF: os.Getenv(btfEnv)}); err != nil {
-		return s, err
-	}
-	s.closers = append(s.closers, s.collector.Close)
-	cgroups := identity.OpenCgroups(cg.Mount)
-	s.closers = append(s.closers, cgroups.Close)
+	s.reads = loopReads(&f.machineFlags, cg)
 	s.parts = engine.Parts{
-		Collector: s.collector, Source: source, Busy: busy, BusySource: busy.How, Topology: m.topo, Host: host.Describe(m.topo),
-		Model: m.model, Users: identity.ReadUsers(""), Cgroups: cgroups, BootTime: host.BootTime(),
+		Source: source, Busy: busy, BusySource: busy.How, Topology: m.topo, Host: host.Describe(m.topo),
+		Model: m.model, Users: identity.ReadUsers(""), BootTime: host.BootTime(),
 	}
-	if os.Getpid() != s.collector.Self() {
-		s.parts.Exists = func(uint32) bool { return false } // by its ids nobody can be asked for here
+	if err := s.attach(f, cg, follow); err != nil {
+		return s, err
 	}
 	// Loading the programs took the kernel's type information into memory; the loop needs none of it.
 	debug.FreeOSMemory()
 	return s, nil
+}
+
+// rememberBytes is about what a process that is remembered takes, command line included.
+const rememberBytes = 1024
+
+// attach loads the programs and learns who is there.
+func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
+	memory, err := parseBytes(f.memory)
+	if err != nil {
+		return err
+	}
+	procfs := f.procfs
+	if !host.InitialPIDs(procfs) {
+		procfs = "" // its ids are not the kernel's
+	}
+	p := &s.parts
+	cgroups, containers := identity.OpenCgroups(cg.Mount), container.New(container.Options{})
+	s.closers = append(s.closers, cgroups.Close, func() error { containers.Close(); return nil })
+	p.Cgroups, p.Containers, p.Processes = cgroups, containers, identity.NewProcesses(int(min(memory/rememberBytes, 1<<20)))
+	s.collector, err = bpf.Open(bpf.Options{
+		Memory: memory, PIDMax: host.PIDMax(f.procfs), CgroupV1: cg.V1, Hierarchy: cg.Hierarchy, Follow: follow,
+		Threads: f.by == engine.ByThread, Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
+	})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.collector.Close)
+	p.Collector = s.collector
+	if engine.AskNames(cgroups, containers) && len(f.selection.Containers)+len(f.selection.Pods) > 0 {
+		containers.Wait(namesAtStart)
+	}
+	if os.Getpid() != s.collector.Self() {
+		p.Exists = func(uint32) bool { return false } // by its ids nobody can be asked for here
+	}
+	return nil
+}
+
+// namesAtStart is how long a selection by container waits for the names of those that are there.
+const namesAtStart = 3 * time.Second
+
+// loopReads are the directories that are read while measuring: counters, busy time, cgroups, and the files where runtimes name their
+// containers.
+func loopReads(f *machineFlags, cg host.Cgroups) []string {
+	dirs := []string{"/proc", "/sys", f.procfs, f.sysfs, "/run", "/var/lib/docker", "/var/lib/containers", "/var/log/pods", "/var/log/containers"}
+	if cg.Mount != "" {
+		dirs = append(dirs, cg.Mount)
+	}
+	return dirs
+}
+
+// drop gives up the privileges that measuring does not need; n are what the caller needs beside.
+func (s *session) drop(n privilege.Needs) error {
+	_, err := dropPrivileges(s.reads, n)
+	return err
+}
+
+// dropPrivileges leaves what the loop needs, which reads these directories, and what n adds.
+func dropPrivileges(reads []string, n privilege.Needs) (privilege.Held, error) {
+	caps, err := privilege.ForBPF()
+	if err != nil { // it cannot be told: keep it
+		caps = []privilege.Cap{privilege.BPF}
+	}
+	n.Caps = append(append(n.Caps, privilege.DACReadSearch), caps...)
+	n.Read, n.Sockets = append(n.Read, reads...), append(n.Sockets, "/run")
+	held, err := privilege.Drop(n)
+	if err != nil {
+		return held, fmt.Errorf("give up privileges: %w", err)
+	}
+	return held, nil
 }
 
 // samePIDs checks that process ids of procfs are the kernel's own: in a container they are those of its pid namespace, and would name

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 )
 
 // accounts merges the usages of one step, which come by CPU, into one row for each account: a process in a cgroup.
@@ -13,6 +14,23 @@ type accounts struct {
 	time   []time.Duration
 	shared []bool // by row: the overflow row, which is no account
 	index  map[bpf.Account]int
+
+	who      []*identity.Process // by row; nil: not known
+	selected []bool              // by row
+}
+
+// identify says of each row who it is and whether it is selected.
+func (e *Engine) identify() {
+	a := &e.accounts
+	a.who, a.selected = a.who[:0], a.selected[:0]
+	for i := range a.rows {
+		u := &a.rows[i]
+		var who *identity.Process
+		if e.parts.Processes != nil && !isOverflow(u) {
+			who = e.parts.Processes.Get(identity.ProcessKey{TGID: u.TGID, Start: u.Start})
+		}
+		a.who, a.selected = append(a.who, who), append(a.selected, e.selects(u))
+	}
 }
 
 // merge fills rows and time. Threads whose leader was already released (Start 0) join the process of their TGID.

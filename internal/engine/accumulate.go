@@ -6,23 +6,16 @@ import (
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
-// rowKey tells rows apart: an account, a group of them, or one of the rows that are no account.
-type rowKey struct {
-	kind   string
-	id     uint64 // tgid, uid or cgroup id
-	start  time.Duration
-	cgroup uint64
-	name   string // command
-}
-
 // accRow adds up what one row used.
 type accRow struct {
 	key       rowKey
-	last      bpf.Usage // of the account, or of the group's latest: names are read from it when the row is shown
+	last      bpf.Usage         // of the account, or of the group's latest: names are read from it when the row is shown
+	who       *identity.Process // likewise; nil: not known
 	processes int
 	time      time.Duration
 	switches  uint64
@@ -100,10 +93,14 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	for i := range e.accounts.rows {
 		u := &e.accounts.rows[i]
 		seen += u.Time
-		r := a.row(e.keyOf(u), len(domains))
+		who, selected := e.accounts.who[i], e.accounts.selected[i]
+		r := a.row(e.keyOf(u, who, selected), len(domains))
+		if who != nil {
+			r.who = who
+		}
 		r.last, r.time, r.switches = *u, r.time+u.Time, r.switches+u.Switches
 		if r.key.kind != snapshot.Overflow {
-			r.processes += a.count(e, u)
+			r.processes += a.count(e, u, who, selected)
 		}
 		r.add(e.ledger.Row(i))
 	}
@@ -133,7 +130,7 @@ func (a *accumulator) row(key rowKey, domains int) *accRow {
 }
 
 // count tells 1 for a process that this accumulator sees for the first time, and counts it among those seen.
-func (a *accumulator) count(e *Engine, u *bpf.Usage) int {
+func (a *accumulator) count(e *Engine, u *bpf.Usage, who *identity.Process, selected bool) int {
 	st := e.procs.state(u)
 	if st == nil {
 		return 0
@@ -146,31 +143,13 @@ func (a *accumulator) count(e *Engine, u *bpf.Usage) int {
 	} else {
 		st.window = a.windowNo
 	}
-	if !u.Kernel && (!e.cfg.Selected || u.Root != 0) {
+	if who == nil && !u.Kernel && e.parts.Processes != nil {
+		a.extra.UnknownProcesses++
+	}
+	if !u.Kernel && selected {
 		a.seen++
 	}
 	return 1
-}
-
-// keyOf says which row an account belongs to.
-func (e *Engine) keyOf(u *bpf.Usage) rowKey {
-	switch {
-	case isOverflow(u):
-		return rowKey{kind: snapshot.Overflow}
-	case e.cfg.Selected && u.Root == 0:
-		return rowKey{kind: snapshot.Others}
-	case e.cfg.By == ByProcess && u.Kernel:
-		return rowKey{kind: snapshot.Kernel, id: uint64(u.TGID), start: u.Start, cgroup: u.Cgroup}
-	case e.cfg.By == ByProcess:
-		return rowKey{kind: snapshot.Process, id: uint64(u.TGID), start: u.Start, cgroup: u.Cgroup}
-	case u.Kernel: // kernel threads are one group: they have no user, and their cgroup is the root's
-		return rowKey{kind: snapshot.Kernel}
-	case e.cfg.By == ByCommand:
-		return rowKey{kind: snapshot.Group, name: u.Comm}
-	case e.cfg.By == ByUser:
-		return rowKey{kind: snapshot.Group, id: uint64(u.UID)}
-	}
-	return rowKey{kind: snapshot.Group, id: u.Cgroup}
 }
 
 // fold moves the least of the rows that are not running into others, once there are too many.

@@ -14,6 +14,7 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
 	"github.com/eco2-bpf/eco2-bpf/internal/identity"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity/container"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 	"github.com/eco2-bpf/eco2-bpf/powermodel"
@@ -32,16 +33,12 @@ type BusyReader interface {
 	Read(into []time.Duration) error
 }
 
-// Groupings: what a row is.
-const (
-	ByProcess = "process"
-	ByCommand = "command"
-	ByUser    = "user"
-	ByCgroup  = "cgroup"
-)
-
-// Groupings lists them in the order of the help text.
-var Groupings = []string{ByProcess, ByCommand, ByUser, ByCgroup}
+// Names tells containers' names as they become known, and never blocks but in Wait: container.Resolver.
+type Names interface {
+	Ask(container.Key)
+	Get(container.Key) (container.Info, bool)
+	Wait(time.Duration)
+}
 
 // Config is what the user chose.
 type Config struct {
@@ -51,6 +48,7 @@ type Config struct {
 	Idle      attribution.IdlePolicy
 	IdleWatts map[string]units.Watts // by domain: floors that the user gives; others are learned
 	Selected  bool                   // only followed accounts get rows, the rest is one row: others
+	Select    Selection              // likewise
 	Factor    intensity.Factor
 	PUE       float64
 }
@@ -66,6 +64,8 @@ type Parts struct {
 	Model      powermodel.Model
 	Users      *identity.Users
 	Cgroups    *identity.Cgroups
+	Processes  *identity.Processes // nil: nothing is known of processes but what the accounts carry
+	Containers Names               // nil: containers keep their ids
 	BootTime   time.Time
 	Now        func() time.Duration   // monotonic; default host.Monotonic
 	Exists     func(tgid uint32) bool // default: the kernel is asked; false for one that exists may only count it twice, after a while
@@ -95,6 +95,9 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	}
 	if parts.Exists == nil {
 		parts.Exists = processExists
+	}
+	if err := cfg.Select.Check(); err != nil {
+		return nil, err
 	}
 	e := &Engine{cfg: cfg, parts: parts, domains: parts.Source.Domains()}
 	e.places = newPlaces(parts.Topology, e.domains)

@@ -97,25 +97,8 @@ func (e *Engine) rowOf(r *accRow) snapshot.Row {
 		Kind: r.key.kind, UID: -1, Processes: r.processes, CPUSeconds: r.time.Seconds(), Switches: r.switches,
 		Joules: sum, ByDomain: slices.Clone(r.joules), CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
 	}
-	u := &r.last
-	switch {
-	case rank(r.key.kind) > 0: // no account: nothing to name
-	case e.cfg.By == ByProcess:
-		row.PID, row.PPID, row.Comm = int(u.TGID), int(u.PPID), u.Comm
-		row.UID, row.User = int(u.UID), e.parts.Users.Name(u.UID)
-		row.CgroupID, row.Cgroup = u.Cgroup, e.parts.Cgroups.Path(u.Cgroup)
-		if u.Start != 0 {
-			row.Start = e.parts.BootTime.Add(u.Start)
-		}
-		row.Processes = 1
-	case r.key.kind == snapshot.Kernel:
-		row.Comm = "kernel threads"
-	case e.cfg.By == ByCommand:
-		row.Comm = r.key.name
-	case e.cfg.By == ByUser:
-		row.UID, row.User = int(u.UID), e.parts.Users.Name(u.UID)
-	case e.cfg.By == ByCgroup:
-		row.CgroupID, row.Cgroup = u.Cgroup, e.parts.Cgroups.Path(u.Cgroup)
+	if rank(r.key.kind) == 0 { // else it is no account: there is nothing to name
+		e.name(&row, r)
 	}
 	return row
 }
@@ -155,6 +138,7 @@ func (e *Engine) lossesOf(a *accumulator) snapshot.Losses {
 	l.Spilled = now.Spilled - a.losses.Spilled
 	l.Unfollowed = now.Unfollowed - a.losses.Unfollowed
 	l.Recursion = now.Recursion - a.losses.Recursion
+	l.Events = now.Events - a.losses.Events
 	l.UnseenSeconds = a.unseen.Seconds()
 	if a.isTotal {
 		l.UnknownCgroups = e.parts.Cgroups.Unknown()
@@ -189,5 +173,11 @@ func (s selfUse) since(start selfUse) snapshot.Self {
 // Total publishes what was used since New. The engine can go on afterwards, unless Top has cut the rows.
 func (e *Engine) Total() *snapshot.Snapshot {
 	e.parts.Cgroups.Settle()
+	if e.parts.Containers != nil {
+		e.parts.Containers.Wait(namesWait)
+	}
 	return e.publish(e.total, snapshot.Total)
 }
+
+// namesWait is how long the last report waits for containers' names that are still being looked up.
+const namesWait = 2 * time.Second

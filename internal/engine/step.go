@@ -60,6 +60,7 @@ func (e *Engine) advance() error {
 		return err
 	}
 	e.accounts.merge(&e.places, &e.procs, e.parts.Collector.Overflow())
+	e.identify()
 	wall := e.cur.at - e.prev.at
 	busy, unseen := e.denominators()
 
@@ -88,6 +89,9 @@ func (e *Engine) advance() error {
 	}
 	e.prev, e.cur = e.cur, e.prev
 	e.procs.sweep()
+	if e.parts.Processes != nil {
+		e.parts.Processes.Step()
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,8 @@ import (
 type Cgroups struct {
 	V1    bool   // the cpu controller is on a v1 hierarchy; else v2 is used
 	Mount string // directory of that hierarchy's root; empty: not mounted
+	// Hierarchy is its number in /proc/PID/cgroup; 0: v2.
+	Hierarchy int
 	// CPUAcct is the directory of the v1 cpuacct root, whose totals cover the whole machine; empty: there is none.
 	CPUAcct string
 }
@@ -23,6 +26,13 @@ func ReadCgroups(procfs string) (Cgroups, error) {
 		return Cgroups{}, fmt.Errorf("look for cgroup mounts: %w", err)
 	}
 	c := parseCgroups(string(b))
+	if c.V1 {
+		b, err := os.ReadFile(filepath.Join(procfs, "self/cgroup"))
+		if err != nil {
+			return Cgroups{}, fmt.Errorf("look for the cgroup hierarchy of the cpu controller: %w", err)
+		}
+		c.Hierarchy = parseHierarchy(string(b))
+	}
 	if !rootCgroupNamespace(procfs) {
 		// Inside a cgroup namespace the root directory is only a part of the machine.
 		c.CPUAcct = ""
@@ -69,6 +79,33 @@ func parseCgroups(mountinfo string) Cgroups {
 		c.Mount = v2
 	}
 	return c
+}
+
+// parseHierarchy finds the number of the cpu controller's hierarchy in /proc/PID/cgroup, see cgroups(7); 0: it is in none of v1.
+func parseHierarchy(cgroup string) int {
+	for line := range strings.Lines(cgroup) {
+		f := strings.SplitN(line, ":", 3)
+		if len(f) == 3 && slices.Contains(strings.Split(f[1], ","), "cpu") {
+			n, err := strconv.Atoi(f[0])
+			if err == nil {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// PIDMax is the highest process id that there can be; 0: not known.
+func PIDMax(procfs string) int {
+	b, err := os.ReadFile(filepath.Join(procfs, "sys/kernel/pid_max"))
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // unescapeMount undoes the octal escapes of mountinfo: space, tab, newline, backslash.

@@ -121,9 +121,13 @@ func count(n int, what string) string {
 
 // rows prints the table proper. Columns of a process: pid, user, command; of a group: what it is by.
 func rows(b *bytes.Buffer, s *snapshot.Snapshot) {
-	process := s.By == "process"
+	process := perProcess(s)
 	if process {
-		fmt.Fprintf(b, "%8s %s %s", "PID", fit("USER", 10), fit("COMMAND", 18))
+		id := "PID"
+		if s.By == "thread" {
+			id = "TID"
+		}
+		fmt.Fprintf(b, "%8s %s %s", id, fit("USER", 10), fit("COMMAND", 18))
 	} else {
 		fmt.Fprintf(b, "%s %9s", fit(strings.ToUpper(s.By), 28), "PROCESSES")
 	}
@@ -148,27 +152,62 @@ func rows(b *bytes.Buffer, s *snapshot.Snapshot) {
 	}
 }
 
+// perProcess tells whether rows are processes or threads.
+func perProcess(s *snapshot.Snapshot) bool { return s.By == "process" || s.By == "thread" }
+
 func labels(s *snapshot.Snapshot, r *snapshot.Row) (label, user, pid string) {
+	id := r.PID
+	if s.By == "thread" {
+		id = r.TID
+	}
 	switch r.Kind {
 	case snapshot.Process:
-		return r.Comm, r.User, strconv.Itoa(r.PID)
+		return r.Comm, r.User, strconv.Itoa(id)
 	case snapshot.Kernel:
-		if s.By == "process" {
-			return "[" + r.Comm + "]", r.User, strconv.Itoa(r.PID)
+		if perProcess(s) {
+			return "[" + r.Comm + "]", r.User, strconv.Itoa(id)
 		}
 		return "[" + r.Comm + "]", "", ""
 	case snapshot.Group:
-		switch s.By {
-		case "user":
-			return r.User, "", ""
-		case "cgroup":
-			return r.Cgroup, "", ""
-		}
-		return r.Comm, "", ""
+		return groupLabel(s.By, r), "", ""
 	case snapshot.Others:
 		return fmt.Sprintf("(others: %d)", r.Processes), "", ""
 	}
 	return "(" + r.Kind + ")", "", ""
+}
+
+// groupLabel prefers names to ids; of an id it shows as much as container tools do.
+func groupLabel(by string, r *snapshot.Row) string {
+	c, p := r.Tenant.Container, r.Tenant.Pod
+	switch {
+	case by == "tree":
+		return fmt.Sprintf("%s %d", r.Group, r.PID)
+	case r.Group == "" && by != "command":
+		return "(no " + by + ")"
+	case by == "container" && p != nil && p.Name != "" && p.Container != "":
+		return p.Name + "/" + p.Container
+	case by == "container" && c.Name != "":
+		return c.Name
+	case by == "container":
+		return strings.TrimPrefix(c.Runtime+":"+short(c.ID), ":")
+	case by == "pod" && p.Name != "":
+		return p.Namespace + "/" + p.Name
+	case by == "unit" && r.User != "":
+		return r.Group + " of " + r.User
+	case by == "unit" && c != nil:
+		return r.Group + " in " + short(c.ID)
+	}
+	return r.Group
+}
+
+// shortID is how much of an id Docker and Podman show.
+const shortID = 12
+
+func short(id string) string {
+	if len(id) == 64 {
+		return id[:shortID]
+	}
+	return id
 }
 
 // lossLine names what was lost, when something was.
@@ -190,6 +229,8 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 	add(l.Breaches, "times that rows did not add up: a bug, please report it")
 	add(l.FoldedRows, "rows folded into others")
 	add(l.UnknownCgroups, "cgroups gone before they were named")
+	add(l.UnknownProcesses, "processes without a program or parents")
+	add(l.Events, "events of processes and cgroups lost")
 	add(l.MarkedDomains, "incomplete energy readings")
 	add(l.BusyUnread, "times without the kernel's busy time")
 	fmt.Fprintf(b, "  losses  %s\n", strings.Join(parts, "; "))

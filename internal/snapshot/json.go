@@ -45,15 +45,22 @@ func orEmpty[T any](s []T) []T {
 
 // row is Row's JSON form. Fields that make no sense for a kind are left out.
 type row struct {
-	Kind       string            `json:"kind"`
-	PID        int               `json:"pid,omitempty"`
-	Start      *time.Time        `json:"start,omitempty"`
-	Comm       string            `json:"comm,omitempty"`
-	User       string            `json:"user,omitempty"`
-	UID        *int              `json:"uid,omitempty"`
-	Cgroup     string            `json:"cgroup,omitempty"`
-	CgroupID   uint64            `json:"cgroup_id,omitempty"`
-	PPID       *int              `json:"ppid,omitempty"`
+	Kind      string     `json:"kind"`
+	Group     *string    `json:"group,omitempty"`
+	PID       int        `json:"pid,omitempty"`
+	TID       int        `json:"tid,omitempty"`
+	Start     *time.Time `json:"start,omitempty"`
+	Comm      string     `json:"comm,omitempty"`
+	User      string     `json:"user,omitempty"`
+	UID       *int       `json:"uid,omitempty"`
+	Cgroup    string     `json:"cgroup,omitempty"`
+	CgroupID  uint64     `json:"cgroup_id,omitempty"`
+	PPID      *int       `json:"ppid,omitempty"`
+	Exe       string     `json:"exe,omitempty"`
+	Args      []string   `json:"args,omitempty"`
+	ArgsCut   bool       `json:"args_cut,omitempty"`
+	Ancestors []Ancestor `json:"ancestors,omitempty"`
+	Tenant
 	Processes  int               `json:"processes,omitempty"`
 	CPUSeconds float64           `json:"cpu_seconds"`
 	Switches   uint64            `json:"switches"`
@@ -65,6 +72,7 @@ type row struct {
 func newRow(r *Row, domains []Energy) row {
 	out := row{
 		Kind: r.Kind, PID: r.PID, Comm: r.Comm, User: r.User, Cgroup: r.Cgroup, CgroupID: r.CgroupID,
+		TID: r.TID, Exe: r.Exe, Args: r.Args, ArgsCut: r.ArgsCut, Ancestors: r.Ancestors, Tenant: r.Tenant,
 		CPUSeconds: r.CPUSeconds, Switches: r.Switches, Joules: r.Joules, CO2e: r.CO2e, Processes: r.Processes,
 		ByDomain: byDomain{domains, r.ByDomain},
 	}
@@ -73,6 +81,9 @@ func newRow(r *Row, domains []Energy) row {
 	}
 	if r.UID >= 0 {
 		out.UID = &r.UID
+	}
+	if r.Kind == Group {
+		out.Group = &r.Group
 	}
 	if r.PID > 0 {
 		out.PPID = &r.PPID

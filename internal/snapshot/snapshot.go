@@ -21,7 +21,7 @@ const (
 const (
 	Process      = "process"      // a process; with its pid
 	Kernel       = "kernel"       // a kernel thread, or all of them where rows are groups
-	Group        = "group"        // processes of one command, user or cgroup
+	Group        = "group"        // processes of one command, user, cgroup, container, pod, unit, job or tree; or of none
 	Others       = "others"       // what a selection or --top left out
 	Overflow     = "overflow"     // CPU time that no table had room for
 	Unattributed = "unattributed" // energy of busy time that no row has
@@ -31,7 +31,7 @@ const (
 // Snapshot is immutable once published.
 type Snapshot struct {
 	Kind          string
-	By            string // what a row is: process, command, user, cgroup
+	By            string // what a row is: process, thread, command, user, cgroup, container, pod, unit, job, tree
 	IdlePolicy    string // separate, active, equal
 	Start, End    time.Time
 	Seconds       float64 // by the monotonic clock
@@ -96,7 +96,14 @@ type Row struct {
 	Kind       string
 	PID        int       // of a process; 0 otherwise
 	Start      time.Time // of a process; zero: not known
-	Comm       string    // as the process chose it, or the group's name: hostile bytes
+	TID        int       // of a thread; 0 otherwise
+	Comm       string    // as the process or thread chose it: hostile bytes, as all names here
+	Exe        string    // the file that it runs; of a group's latest process nothing
+	Args       []string  // the beginning of its command line
+	ArgsCut    bool      // there is more of it
+	Ancestors  []Ancestor
+	Group      string // a group's name; empty: of those that are in none
+	Tenant     Tenant
 	User       string
 	UID        int // -1: none
 	Cgroup     string
@@ -110,20 +117,58 @@ type Row struct {
 	CO2e       units.GramsCO2e
 }
 
+// Ancestor is one of those that forked a process, nearest first.
+type Ancestor struct {
+	PID  int    `json:"pid"`
+	Comm string `json:"comm"`
+}
+
+// Tenant is whose a row is. Empty fields: not so, or not known.
+type Tenant struct {
+	Container *Container `json:"container,omitempty"`
+	Pod       *Pod       `json:"pod,omitempty"`
+	Unit      string     `json:"unit,omitempty"` // of systemd
+	Slice     string     `json:"slice,omitempty"`
+	Session   string     `json:"session,omitempty"`
+	Job       string     `json:"job,omitempty"` // of Slurm
+	Step      string     `json:"step,omitempty"`
+}
+
+// Container is one of a container runtime.
+type Container struct {
+	ID      string            `json:"id"`
+	Name    string            `json:"name,omitempty"`
+	Runtime string            `json:"runtime,omitempty"`
+	Image   string            `json:"image,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"` // only of a row by container
+	From    string            `json:"from,omitempty"`   // what told its name
+}
+
+// Pod is one of Kubernetes.
+type Pod struct {
+	UID       string `json:"uid"`
+	Name      string `json:"name,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	QoS       string `json:"qos,omitempty"`
+	Container string `json:"container,omitempty"` // its name within the pod
+}
+
 // Losses counts what could not be recorded, in this window (or since the start, in a total).
 type Losses struct {
-	Missed           uint64  `json:"missed"`           // slices whose beginning or end was not traced: dropped
-	OverflowSwitches uint64  `json:"overflow"`         // slices in the overflow row
-	OverflowSeconds  float64 `json:"overflow_seconds"` //
-	Spilled          uint64  `json:"spilled"`          // accounts that went to the spill map: slower, not lost
-	Unfollowed       uint64  `json:"unfollowed"`       // descendants that there was no room to follow
-	Recursion        uint64  `json:"recursion"`        // runs the kernel skipped
-	UnseenSeconds    float64 `json:"unseen_seconds"`   // busy time by the kernel's count that no row has: the unattributed row
-	Breaches         uint64  `json:"breaches"`         // times that rows did not add up to energy: a bug
-	FoldedRows       uint64  `json:"folded,omitempty"` // rows of a total that were folded into others to bound memory
-	UnknownCgroups   uint64  `json:"unknown_cgroups"`  // cgroups gone before their path was read
-	MarkedDomains    uint64  `json:"marked_domains"`   // readings of a domain with a mark
-	BusyUnread       uint64  `json:"busy_unread"`      // readings of the kernel's busy time that did not work
+	Missed           uint64  `json:"missed"`            // slices whose beginning or end was not traced: dropped
+	OverflowSwitches uint64  `json:"overflow"`          // slices in the overflow row
+	OverflowSeconds  float64 `json:"overflow_seconds"`  //
+	Spilled          uint64  `json:"spilled"`           // accounts that went to the spill map: slower, not lost
+	Unfollowed       uint64  `json:"unfollowed"`        // descendants that there was no room to follow
+	Recursion        uint64  `json:"recursion"`         // runs the kernel skipped
+	UnseenSeconds    float64 `json:"unseen_seconds"`    // busy time by the kernel's count that no row has: the unattributed row
+	Breaches         uint64  `json:"breaches"`          // times that rows did not add up to energy: a bug
+	FoldedRows       uint64  `json:"folded,omitempty"`  // rows of a total that were folded into others to bound memory
+	UnknownCgroups   uint64  `json:"unknown_cgroups"`   // cgroups gone before their path was read
+	UnknownProcesses uint64  `json:"unknown_processes"` // processes of which nothing is known but what their account carries
+	Events           uint64  `json:"events"`            // lost of those that tell of processes and cgroups; all processes were looked at since
+	MarkedDomains    uint64  `json:"marked_domains"`    // readings of a domain with a mark
+	BusyUnread       uint64  `json:"busy_unread"`       // readings of the kernel's busy time that did not work
 }
 
 // Any tells whether something was lost that a user should know of. Spilling costs time, not truth.
