@@ -134,12 +134,21 @@ func (c *Cgroups) of(id uint64) *Cgroup {
 	}
 	cg := &Cgroup{ID: id, Path: "cgroup:" + strconv.FormatUint(id, 10), Tenant: Tenant{Owner: -1}}
 	if sure {
+		c.room()
 		c.known[id] = cg
 	}
 	return cg
 }
 
 func (c *Cgroups) keep(id uint64, path string) *Cgroup {
+	c.room()
+	cg := &Cgroup{ID: id, Path: path, Tenant: ParseTenant(path)}
+	c.known[id] = cg
+	return cg
+}
+
+// room makes some for one more.
+func (c *Cgroups) room() {
 	if len(c.known) >= cgroupCacheMax {
 		for old := range c.gone {
 			delete(c.known, old)
@@ -149,9 +158,6 @@ func (c *Cgroups) keep(id uint64, path string) *Cgroup {
 	if len(c.known) >= cgroupCacheMax {
 		clear(c.known) // they are found again by their ids
 	}
-	cg := &Cgroup{ID: id, Path: path, Tenant: ParseTenant(path)}
-	c.known[id] = cg
-	return cg
 }
 
 // Unknown is how many cgroups could not be named: they were gone, or unreadable, when they were looked for.
@@ -185,7 +191,7 @@ func (c *Cgroups) find(id uint64) (path string, sure bool) {
 	if err == nil {
 		defer unix.Close(fd)
 		path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
-		if err != nil {
+		if err != nil || strings.HasSuffix(path, " (deleted)") { // the kernel's mark
 			return "", true
 		}
 		return c.relative(path), true
@@ -201,10 +207,10 @@ func (c *Cgroups) find(id uint64) (path string, sure bool) {
 	return path, true
 }
 
-// relative cuts the mount point off; a path outside of it, or one the kernel marks as deleted, is none.
+// relative cuts the mount point off; a path outside of it is none.
 func (c *Cgroups) relative(path string) string {
 	rel, err := filepath.Rel(c.root, path)
-	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") || strings.HasSuffix(path, " (deleted)") {
+	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 		return ""
 	}
 	if rel == "." {

@@ -15,7 +15,7 @@ type ProcessKey struct {
 type Process struct {
 	key      ProcessKey
 	parent   *Process
-	born     ProcessKey // the parent's key, where parent is still to be found
+	born     ProcessKey // the parent's key, where parent is still to be found: AllFound does
 	comm     string
 	exe      string
 	args     string // NUL-separated, at most the first 256 bytes
@@ -48,15 +48,14 @@ const initTGID, kthreaddTGID = 1, 2
 // Processes remembers who exists, and who has just ended, from the events of their lives. Its methods may be called by several
 // goroutines.
 type Processes struct {
-	mu       sync.Mutex
-	limit    int
-	known    map[ProcessKey]*Process
-	exited   []*Process // of this step and
-	exiting  []*Process // of the one before: then they are forgotten
-	texts    map[string]string
-	look     uint64
-	unlinked []*Process
-	refused  uint64
+	mu      sync.Mutex
+	limit   int
+	known   map[ProcessKey]*Process
+	exited  []*Process // of this step and
+	exiting []*Process // of the one before: then they are forgotten
+	texts   map[string]string
+	look    uint64
+	refused uint64
 }
 
 // NewProcesses remembers at most limit processes; those beyond it are counted in Refused.
@@ -72,7 +71,7 @@ func (ps *Processes) Fork(k, parent ProcessKey, comm string) {
 	if p == nil {
 		return
 	}
-	p.comm = ps.intern(comm)
+	p.comm, p.born = ps.intern(comm), parent
 	if up := ps.known[parent]; up != nil {
 		p.under(up)
 		p.exe, p.args, p.argsSize = up.exe, up.args, up.argsSize
@@ -88,11 +87,21 @@ func (ps *Processes) Exec(k, parent ProcessKey, comm, exe, args string, argsSize
 		if p = ps.add(k); p == nil {
 			return
 		}
+		p.born = parent
 		if up := ps.known[parent]; up != nil {
 			p.under(up)
 		}
 	}
 	p.comm, p.exe, p.args, p.argsSize = ps.intern(comm), ps.intern(exe), args, argsSize
+}
+
+// Rename gives it another name.
+func (ps *Processes) Rename(k ProcessKey, comm string) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := ps.known[k]; p != nil {
+		p.comm = ps.intern(comm)
+	}
 }
 
 // Exit ends it. It is remembered for two more steps: its last slice is counted later.
@@ -122,7 +131,6 @@ func (ps *Processes) Found(k, parent ProcessKey, comm string) bool {
 			return false
 		}
 		p.comm, p.born = ps.intern(comm), parent
-		ps.unlinked = append(ps.unlinked, p)
 	}
 	p.seen = ps.look
 	return p.exe == "" && p.args == "" && k.TGID != kthreaddTGID && parent.TGID != kthreaddTGID
@@ -141,13 +149,8 @@ func (ps *Processes) Tell(k ProcessKey, exe, args string, argsSize int) {
 func (ps *Processes) AllFound() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	for _, p := range ps.unlinked {
-		if up := ps.known[p.born]; up != nil && up != p && !up.below(p) {
-			p.under(up)
-		}
-	}
-	ps.unlinked = nil
 	for _, p := range ps.known {
+		ps.link(p)
 		if p.seen < ps.look && !p.exited {
 			p.exited = true
 			ps.exited = append(ps.exited, p)
@@ -169,11 +172,15 @@ func (ps *Processes) Step() {
 	}
 }
 
-// Get returns the process, or nil where nothing told of it.
-func (ps *Processes) Get(k ProcessKey) *Process {
+// Get returns the process with its name, or nil where nothing told of it.
+func (ps *Processes) Get(k ProcessKey) (*Process, string) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	return ps.known[k]
+	p := ps.known[k]
+	if p == nil {
+		return nil, ""
+	}
+	return p, p.comm
 }
 
 // Len is how many are remembered.
@@ -208,7 +215,7 @@ func (ps *Processes) Describe(p *Process) (d Description) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	d = Description{Exe: p.exe, Args: p.args, ArgsCut: p.argsSize > len(p.args)}
-	for up := p.parent; up != nil; up = up.parent {
+	for up := p.parent; up != nil && len(d.Ancestors) <= maxDepth; up = up.parent {
 		d.Ancestors = append(d.Ancestors, Ancestor{PID: int(up.key.TGID), Comm: up.comm})
 	}
 	return d
@@ -225,6 +232,25 @@ func (ps *Processes) add(k ProcessKey) *Process {
 	p := &Process{key: k, seen: ps.look} // a look that is under way need not find it
 	ps.known[k] = p
 	return p
+}
+
+// link finds the parent of one that came before it, and the parent's before that, so that depths are right.
+func (ps *Processes) link(p *Process) {
+	var line []*Process // p and those above it, each the next one's child
+	for p != nil && p.parent == nil && p.born != (ProcessKey{}) {
+		up := ps.known[p.born]
+		if up == nil {
+			break // a later look may find it
+		}
+		p.born = ProcessKey{}
+		line = append(line, p)
+		p = up
+	}
+	for up, i := p, len(line)-1; i >= 0; up, i = line[i], i-1 {
+		if !up.below(line[i]) {
+			line[i].under(up)
+		}
+	}
 }
 
 // under makes up the parent. Beyond maxDepth it is an ancestor nearer to the top, so that the ones in between can be forgotten.

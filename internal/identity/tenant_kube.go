@@ -8,7 +8,7 @@ import "strings"
 func podName(parent, name string) (uid, qos string, ok bool) {
 	if uid, ok := strings.CutPrefix(name, "pod"); ok && isPodUID(uid, '-') {
 		switch parent {
-		case "kubepods", "guaranteed":
+		case "kubepods":
 			return uid, "guaranteed", true
 		case "burstable", "besteffort":
 			return uid, parent, true

@@ -95,6 +95,9 @@ func TestParseTenantLong(t *testing.T) {
 		{"one name", strings.Repeat("x", 1<<20), Tenant{Owner: -1}},
 		{"cut name", fill(tenantPathMax-len("/docker/")-len(id)) + "/docker/" + id + "0", Tenant{Owner: -1}},
 		{"last name", fill(tenantPathMax-len("/docker/")-len(id)) + "/docker/" + id, docker},
+		{"longest unit", "/" + strings.Repeat("x", 247) + ".service", Tenant{Unit: strings.Repeat("x", 247) + ".service", Owner: -1}},
+		{"longest container", "/lxc/" + strings.Repeat("x", 255), Tenant{Runtime: "lxc", Container: strings.Repeat("x", 255), Owner: -1}},
+		{"long container", "/lxc/" + strings.Repeat("x", 256), Tenant{Owner: -1}},
 		{"long unit", "/system.slice/" + strings.Repeat("x", 248) + ".service", Tenant{Slice: "system.slice", Owner: -1}},
 	} {
 		if got := ParseTenant(tt.path); got != tt.want {

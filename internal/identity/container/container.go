@@ -76,7 +76,8 @@ func New(o Options) *Resolver {
 }
 
 // Ask queues a look-up, unless the answer is known or was looked for lately. It never blocks; where the queue is full it does nothing but
-// count. A key that no runtime makes, or whose runtime nobody can be asked about, is ignored. Asking again for what has no name yet is cheap, and meant.
+// count. A key that no runtime makes, or whose runtime nobody can be asked about, is ignored. Asking again for what has no name yet is
+// cheap, and meant.
 func (r *Resolver) Ask(k Key) {
 	if !k.valid() || k.PodUID == "" && len(r.sources.by[k.Runtime]) == 0 {
 		return

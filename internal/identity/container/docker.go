@@ -21,6 +21,7 @@ const (
 var (
 	errLater  = errors.New("left alone for a while")
 	errStatus = errors.New("answered with an error")
+	errRemote = errors.New("no unix socket; not asked")
 )
 
 // api is a socket with Docker's Engine API. Podman has the same one. The worker alone uses it.

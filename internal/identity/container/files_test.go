@@ -206,8 +206,10 @@ func TestUsualSockets(t *testing.T) {
 	if err := os.Symlink("../run", filepath.Join(root, "var/run")); err != nil {
 		t.Fatal(err)
 	}
-	none := func(p string) { t.Error(p) }
-	docker, podman := usualSockets(root, func(k string) string { return env[k] }, none)
+	docker, podman, remote := usualSockets(root, func(k string) string { return env[k] })
+	if remote {
+		t.Error("a unix socket is taken for another")
+	}
 	if want := []string{"/srv/my.sock", root + "/run/docker.sock", root + "/run/user/1000/docker.sock"}; !same(docker, want) {
 		t.Errorf("docker %q, want %q", docker, want)
 	}
@@ -215,12 +217,16 @@ func TestUsualSockets(t *testing.T) {
 		t.Errorf("podman %q, want %q", podman, want)
 	}
 	for _, bad := range []string{"tcp://127.0.0.1:2375", "ssh://x", "unix://", "%"} {
-		said := ""
-		docker, _ = usualSockets("/", func(k string) string { return map[string]string{"DOCKER_HOST": bad, "SUDO_UID": "../.."}[k] },
-			func(p string) { said = p })
-		if said == "" || docker[0] != "/run/docker.sock" {
-			t.Errorf("DOCKER_HOST=%s: %q, %q", bad, docker, said)
+		docker, _, remote = usualSockets("/", func(k string) string { return map[string]string{"DOCKER_HOST": bad, "SUDO_UID": "../.."}[k] })
+		if !remote || docker[0] != "/run/docker.sock" {
+			t.Errorf("DOCKER_HOST=%s: %q, %v", bad, docker, remote)
 		}
+	}
+	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+	r := newResolver(t, Options{Root: root})
+	ask(t, r, Key{"docker", id("a"), ""})
+	if p := r.Problems(); len(p) != 1 || p[0] != "DOCKER_HOST: no unix socket; not asked" {
+		t.Errorf("problems %q", p)
 	}
 }
 

@@ -29,8 +29,8 @@ func keyOf(t *testing.T, pid int) Key {
 }
 
 func TestRealDocker(t *testing.T) {
-	load := testdocker.Load(t)
 	d := testdocker.Start(t)
+	load := testdocker.Load(t)
 	d.Import("eco2-test:1", map[string]string{"/load": load})
 	r := newResolver(t, Options{Root: d.Root, Sockets: []string{d.Socket}})
 
@@ -83,8 +83,8 @@ func TestRealDocker(t *testing.T) {
 
 // A container may be asked for from the moment of its cgroup on, before Docker says that it has started.
 func TestRealDockerRace(t *testing.T) {
-	load := testdocker.Load(t)
 	d := testdocker.Start(t)
+	load := testdocker.Load(t)
 	d.Import("eco2-test:1", map[string]string{"/load": load})
 	r := newResolver(t, Options{Root: d.Root, Sockets: []string{d.Socket}})
 	named := make(chan string)

@@ -85,8 +85,9 @@ func TestRealContainerd(t *testing.T) {
 	p := testdocker.NewPlace(t)
 	socket := filepath.Join(p.Root, "run/c.sock")
 	config := filepath.Join(p.Root, "config.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"+
-		"[grpc]\naddress = %q\n[ttrpc]\naddress = %q\n", p.Root+"/var/lib/containerd", p.Root+"/run/containerd", socket, socket+".ttrpc"), 0o600); err != nil {
+	text := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"+
+		"[grpc]\naddress = %q\n[ttrpc]\naddress = %q\n", p.Root+"/var/lib/containerd", p.Root+"/run/containerd", socket, socket+".ttrpc")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	background(t, programs[0], "--config", config, "--log-level", "error")
@@ -150,6 +151,10 @@ func TestRealPodman(t *testing.T) {
 	image := filepath.Join(p.Root, "image.tar")
 	if out, err := exec.Command("tar", "-C", filepath.Dir(load), "-cf", image, "load").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+	const cache = "/var/lib/containers/cache" // which no option moves
+	if _, err := os.Stat(cache); err != nil {
+		t.Cleanup(func() { os.RemoveAll(cache) })
 	}
 	if _, err := podman("import", image, "localhost/eco2-test:1"); err != nil {
 		t.Skip("no podman here that works: ", err)

@@ -29,10 +29,10 @@ type sources struct {
 // newSources puts each runtime's API first, as only it has all labels, and its files next. A socket that the service manager listens on
 // may start the runtime when it is asked; that is why it is not asked before one of its containers was seen.
 func newSources(t tree, override []string, problem func(string)) sources {
-	docker, podman, names := override, override, [2]string{"API ", "API "}
+	docker, podman, names, remote := override, override, [2]string{"API ", "API "}, false
 	if override == nil {
 		names = [2]string{"docker API ", "podman API "}
-		docker, podman = usualSockets(t.root, os.Getenv, problem)
+		docker, podman, remote = usualSockets(t.root, os.Getenv)
 	}
 	apis := map[string]source{}
 	api := func(name string, paths []string) (list []source) {
@@ -50,6 +50,9 @@ func newSources(t tree, override []string, problem func(string)) sources {
 		"crio":       storageBundles(t),
 		"containerd": containerdBundles(t),
 	}}
+	if remote {
+		s.by["docker"] = append(s.by["docker"], source{"DOCKER_HOST", "", func(context.Context, Key) (Info, error) { return Info{}, errRemote }})
+	}
 	s.by["ecs"] = s.by["docker"] // its agent runs tasks by Docker, in cgroups of its own
 	// What can be read costs least, and is most likely for a runtime that the path does not tell: the kubelet's cgroupfs driver.
 	for _, runtime := range []string{"containerd", "crio", "docker", "podman"} {
@@ -63,13 +66,13 @@ func newSources(t tree, override []string, problem func(string)) sources {
 }
 
 // usualSockets are those of the system's services and of the user who runs this, or ran sudo. Another user's are not asked: they would be
-// asked for everyone's containers, and could answer what they like.
-func usualSockets(root string, env func(string) string, problem func(string)) (docker, podman []string) {
+// asked for everyone's containers, and could answer what they like. remote: DOCKER_HOST is none.
+func usualSockets(root string, env func(string) string) (docker, podman []string, remote bool) {
 	if at := env("DOCKER_HOST"); at != "" {
 		if u, err := url.Parse(at); err == nil && u.Scheme == "unix" && u.Path != "" {
 			docker = append(docker, u.Path)
 		} else {
-			problem("DOCKER_HOST is no unix socket: not asked")
+			remote = true
 		}
 	}
 	below := func(p string) string { return strings.TrimSuffix(root, "/") + p }
@@ -82,7 +85,7 @@ func usualSockets(root string, env func(string) string, problem func(string)) (d
 			podman = append(podman, dir+"/podman/podman.sock")
 		}
 	}
-	return distinct(docker), distinct(podman)
+	return distinct(docker), distinct(podman), remote
 }
 
 // distinct drops a path that leads to the directory of another one, as /var/run does: each socket is to be asked once.
@@ -135,6 +138,8 @@ func cause(err error) string {
 		return errLong.Error()
 	case errors.Is(err, errStatus):
 		return errStatus.Error()
+	case errors.Is(err, errRemote):
+		return errRemote.Error()
 	case errors.As(err, &errno):
 		return errno.Error()
 	}
