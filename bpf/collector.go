@@ -134,7 +134,7 @@ func (c *Collector) start(ncpu int, handle func(*Event)) error {
 		}
 	}
 	for _, name := range []string{
-		eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgSchedProcessFork, eco2ProgSchedProcessExec,
+		eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgTaskRename, eco2ProgSchedProcessFork, eco2ProgSchedProcessExec,
 		eco2ProgSchedProcessExit, eco2ProgSchedSwitch,
 	} {
 		prog := c.coll.Programs[name]
@@ -221,8 +221,10 @@ func (c *Collector) Drain(into []Usage) ([]Usage, error) {
 	}
 	c.comms.endWindow()
 	// After the tables: who is in them has begun before, and that has been told by now.
-	if err := c.events.settle(c.variable(eco2VarEventsLost)); err != nil {
-		return into, err
+	if c.events != nil {
+		if err := c.events.settle(c.variable(eco2VarEventsLost)); err != nil {
+			return into, err
+		}
 	}
 	if c.follow == nil {
 		return into, nil

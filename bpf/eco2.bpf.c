@@ -244,6 +244,33 @@ static __noinline s64 since_left(struct cpu_state *c, struct task_struct *t, u64
 	return now - l->ran;
 }
 
+static __always_inline u64 times_left(struct task_struct *t)
+{
+	return BPF_CORE_READ(t, nvcsw) + BPF_CORE_READ(t, nivcsw);
+}
+
+/* The slice of the task on record, which left this CPU unseen. If it has left only once since it came, it has either not run since, or
+ * runs now, and then the fair class noted sum_exec_runtime when that began. Later it can no longer be told what ran where. It may be gone:
+ * then its memory still says who it was, or somebody else is there. */
+static __noinline int settle_left(struct cpu_state *c, u32 parity)
+{
+	struct task_struct *t;
+	u64 ran;
+
+	if (!c)
+		return 0;
+	t = (struct task_struct *)c->task;
+	if (!fair_class || fair_class != (u64)BPF_CORE_READ(t, sched_class) || c->pid != (u32)BPF_CORE_READ(t, pid) ||
+	    c->tgid != (u32)BPF_CORE_READ(t, tgid) || times_left(t) != c->left_before + 1) {
+		c->missed++;
+		return 0;
+	}
+	ran = BPF_CORE_READ(t, se.prev_sum_exec_runtime);
+	if (ran <= c->start)
+		ran = BPF_CORE_READ(t, se.sum_exec_runtime);
+	return settle(c, t, parity, ran - c->start, 1);
+}
+
 /* The slice of a task that this CPU does not have on record. */
 static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 parity, u64 now, u32 switches)
 {
@@ -255,12 +282,12 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 	/* A thread that calls exec swaps pids with its leader in the middle of a slice (de_thread() in fs/exec.c). */
 	if (pid && c->task == (u64)t && c->tgid == (u32)BPF_CORE_READ(t, tgid))
 		return settle(c, t, parity, now - c->start, switches);
-	/* Someone left this CPU, or came, unseen. Who left loses that slice: it may have run elsewhere since, and been charged there. */
+	/* Someone left this CPU, or came, unseen. */
 	if (c->pid)
-		c->missed++;
+		settle_left(c, parity);
 	if (!pid)
 		return 0;
-	/* Who came does not: the fair class notes sum_exec_runtime when it puts a task on a CPU, see set_next_entity(). Other classes
+	/* Of who came the fair class's note tells too, see set_next_entity(). Other classes
 	 * leave an old value there; of real-time tasks we keep notes of our own. */
 	if (fair_class && fair_class == (u64)BPF_CORE_READ(t, sched_class))
 		return settle(c, t, parity, now - BPF_CORE_READ(t, se.prev_sum_exec_runtime), switches);
@@ -316,6 +343,7 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 	c->start = next->se.sum_exec_runtime;
 	c->pid = next->pid;
 	c->tgid = next->tgid;
+	c->left_before = next->nvcsw + next->nivcsw;
 	return 0;
 }
 
@@ -345,6 +373,7 @@ int edge(struct bpf_raw_tracepoint_args *ctx)
 	c->start = now;
 	c->pid = pid;
 	c->tgid = BPF_CORE_READ(t, tgid);
+	c->left_before = times_left(t);
 	return 0;
 }
 

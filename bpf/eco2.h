@@ -57,7 +57,8 @@ struct cpu_state {
 	u32 spilled[2]; /* by epoch: accounts in the spill map */
 	u64 overflow_ns[2];
 	u64 overflow_switches[2];
-	u64 reserved[5];
+	u64 left_before; /* how often the task on record had left a CPU when it came */
+	u64 reserved[4];
 	struct left left[LEFT_SLOTS]; /* by pid; four cache lines in all: no CPU writes another one's */
 };
 
@@ -84,6 +85,7 @@ enum event_kind {
 	EVENT_MKDIR,  /* of a cgroup; or its new path */
 	EVENT_RENAME, /* likewise: paths below the old one changed too */
 	EVENT_RMDIR,
+	EVENT_NAME, /* a process's main thread takes another name: by exec, or itself */
 };
 
 enum {

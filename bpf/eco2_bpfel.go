@@ -26,7 +26,8 @@ type eco2CpuState struct {
 	Spilled          [2]uint32
 	OverflowNs       [2]uint64
 	OverflowSwitches [2]uint64
-	Reserved         [5]uint64
+	LeftBefore       uint64
+	Reserved         [4]uint64
 	Left             [4]eco2Left
 }
 
@@ -61,6 +62,7 @@ const (
 	eco2EventKindEVENT_MKDIR  eco2EventKind = 5
 	eco2EventKindEVENT_RENAME eco2EventKind = 6
 	eco2EventKindEVENT_RMDIR  eco2EventKind = 7
+	eco2EventKindEVENT_NAME   eco2EventKind = 8
 )
 
 type eco2FollowState struct {
@@ -135,6 +137,7 @@ const (
 	eco2ProgSchedProcessExit = "sched_process_exit"
 	eco2ProgSchedProcessFork = "sched_process_fork"
 	eco2ProgSchedSwitch      = "sched_switch"
+	eco2ProgTaskRename       = "task_rename"
 	eco2VarCgroupV1          = "cgroup_v1"
 	eco2VarDrains            = "drains"
 	eco2VarEventsLost        = "events_lost"
@@ -202,6 +205,7 @@ type eco2ProgramSpecs struct {
 	SchedProcessExit *ebpf.ProgramSpec `ebpf:"sched_process_exit"`
 	SchedProcessFork *ebpf.ProgramSpec `ebpf:"sched_process_fork"`
 	SchedSwitch      *ebpf.ProgramSpec `ebpf:"sched_switch"`
+	TaskRename       *ebpf.ProgramSpec `ebpf:"task_rename"`
 }
 
 // eco2MapSpecs contains maps before they are loaded into the kernel.
@@ -307,6 +311,7 @@ type eco2Programs struct {
 	SchedProcessExit *ebpf.Program `ebpf:"sched_process_exit"`
 	SchedProcessFork *ebpf.Program `ebpf:"sched_process_fork"`
 	SchedSwitch      *ebpf.Program `ebpf:"sched_switch"`
+	TaskRename       *ebpf.Program `ebpf:"task_rename"`
 }
 
 func (p *eco2Programs) Close() error {
@@ -321,6 +326,7 @@ func (p *eco2Programs) Close() error {
 		p.SchedProcessExit,
 		p.SchedProcessFork,
 		p.SchedSwitch,
+		p.TaskRename,
 	)
 }
 

@@ -20,8 +20,9 @@ const (
 	CgroupMade   = EventKind(eco2EventKindEVENT_MKDIR)
 	CgroupMoved  = EventKind(eco2EventKindEVENT_RENAME) // its path, and those below it, are others now
 	CgroupGone   = EventKind(eco2EventKindEVENT_RMDIR)
-	AllFound     = EventKind(1 << 16) // ends a look at all processes: none exists that was not Found, or told of since it began
-	LookingAgain = EventKind(2 << 16) // begins one
+	Renamed      = EventKind(eco2EventKindEVENT_NAME) // by itself, or by exec
+	AllFound     = EventKind(1 << 16)                 // ends a look at all processes: none exists that was not Found, or told of since it began
+	LookingAgain = EventKind(2 << 16)                 // begins one
 )
 
 // Event is something rare that the programs saw. Its byte slices are good until the handler returns.
@@ -71,7 +72,7 @@ func (e *Event) decode(raw []byte) error {
 		if e.Path = untilNUL(text[args : args+rest]); len(e.Path) > pathMax || len(e.Path) == 0 {
 			e.Path = nil
 		}
-	case Fork, Exit, Found:
+	case Fork, Exit, Found, Renamed:
 	default:
 		return fmt.Errorf("event of an unknown kind %d", h.Kind)
 	}

@@ -19,7 +19,7 @@ struct {
 } events SEC(".maps");
 
 /* Where an event is put together, one place for each program: they may be preempted. */
-enum { SCRATCH_FORK, SCRATCH_EXEC, SCRATCH_EXIT, SCRATCH_CGROUP, SCRATCHES };
+enum { SCRATCH_FORK, SCRATCH_EXEC, SCRATCH_EXIT, SCRATCH_NAME, SCRATCH_CGROUP, SCRATCHES };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SCRATCHES);
@@ -98,6 +98,22 @@ int BPF_PROG(sched_process_exec, struct task_struct *t, int old_pid, struct linu
 	return 0;
 }
 
+SEC("tp_btf/task_rename")
+int BPF_PROG(task_rename, struct task_struct *t, const char *comm)
+{
+	struct event *e;
+
+	if (t->pid != t->tgid)
+		return 0;
+	e = new_event(SCRATCH_NAME, EVENT_NAME);
+	if (!e)
+		return 0;
+	describe(&e->head, t);
+	bpf_probe_read_kernel_str(e->head.comm, sizeof(e->head.comm), comm); /* the task has it in a moment */
+	send(e, 0, false);
+	return 0;
+}
+
 static __always_inline int tell_of_cgroup(struct cgroup *cgrp, const char *path, u32 kind)
 {
 	struct event *e;
@@ -135,14 +151,14 @@ int BPF_PROG(cgroup_rmdir, struct cgroup *cgrp, const char *path)
 	return tell_of_cgroup(cgrp, path, EVENT_RMDIR);
 }
 
-/* Every process that exists: for the start, and after events were lost. */
+/* Every process that has a living thread: for the start, and after events were lost. Of a zombie the exit was told before. */
 SEC("iter/task")
 int find_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct event_head h = { .kind = EVENT_FOUND };
 
-	if (!t || t->pid != t->tgid)
+	if (!t || t->pid != t->tgid || !t->signal->live.counter)
 		return 0;
 	describe(&h, t);
 	bpf_seq_write(ctx->meta->seq, &h, sizeof(h));

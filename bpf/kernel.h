@@ -123,6 +123,9 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	unsigned long
+		nvcsw; /* times it left a CPU by itself; counted before sched_switch is traced, see __schedule() */
+	unsigned long nivcsw; /* and otherwise */
 	u64 start_boottime;
 	const struct cred *cred;
 	char comm[TASK_COMM_LEN];

@@ -45,7 +45,7 @@ func (o *Options) spec(s Sizes, ncpu int) (*ebpf.CollectionSpec, error) {
 	spec.Maps[eco2MapEvents].MaxEntries = uint32(s.Ring)
 	tell := o.Events != nil
 	if !tell {
-		for _, name := range []string{eco2ProgSchedProcessExec, eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgFindTasks} {
+		for _, name := range []string{eco2ProgSchedProcessExec, eco2ProgTaskRename, eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgFindTasks} {
 			delete(spec.Programs, name)
 		}
 	}

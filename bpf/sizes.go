@@ -26,7 +26,7 @@ const (
 	followedMin, followedMax = 256, 65536
 	ringMin, ringMax         = 64 << 10, 8 << 20
 	spillPerCPU, ringPerCPU  = 4096, 512 << 10
-	scratchBytes             = 4 * 1152 // of a CPU
+	scratchBytes             = 5 * 1152 // of a CPU
 	tablesMin, ringPart      = 2, 8     // at most half of the budget for the CPUs' tables, an eighth each for the ring and the followed
 )
 
@@ -34,13 +34,16 @@ const (
 // Error: the budget is less than the least that these CPUs take.
 func SizesFor(budget int64, cpus, pidMax int) (Sizes, error) {
 	s := Sizes{Slots: slotsMax, Ring: ringMax}
-	for s.Slots > slotsMin && int64(cpus)*int64(tableSize(s.Slots)) > budget/tablesMin {
+	for s.Slots > slotsMin && int64(cpus)*int64(tableSize(s.Slots)+scratchBytes) > budget/tablesMin {
 		s.Slots /= 2
 	}
 	for s.Ring > ringMin && (int64(s.Ring) > budget/ringPart || s.Ring > max(cpus*ringPerCPU, ringMin)) {
 		s.Ring /= 2
 	}
 	s.Followed = max(followedMin, min(followedMax, pidMax, int(budget/ringPart/followedEntryBytes)))
+	if s.Bytes(cpus)+spillMin*int64(spillEntryBytes) > budget {
+		s = Sizes{Slots: slotsMin, Followed: followedMin, Ring: ringMin}
+	}
 	left := budget - s.Bytes(cpus)
 	s.Spill = max(spillMin, min(spillMax, pidMax, max(2, cpus)*spillPerCPU, int(left/int64(spillEntryBytes))))
 	if need := s.Bytes(cpus); need > budget {

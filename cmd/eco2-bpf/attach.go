@@ -99,6 +99,9 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	if err := s.drop(privilege.Needs{}); err != nil {
 		return err
 	}
+	if err := e.Rebase(); err != nil { // what it took to get here is not asked for
+		return err
+	}
 
 	ctx, stop := untilSignal()
 	defer stop()

@@ -45,7 +45,7 @@ var badFlags = []struct{ flags, want string }{
 	{"--factor x", `"x"|--factor|--help`},
 	{"--pue 0.5", "--pue|0.5|from 1 to 100"},
 	{"--pue NaN", "--pue|NaN|from 1 to 100"},
-	{"--by nothing", `--by|"nothing"|process, command, user, cgroup`},
+	{"--by nothing", `--by|"nothing"|process, thread, command, user, cgroup, container, pod, unit, job, tree`},
 	{"-o xml", `-o|"xml"|table, json`},
 	{"--idle none", `--idle|"none"|separate, active, equal`},
 	{"--idle-watts nonsense", `--idle-watts|"nonsense"|auto|package-0=20`},

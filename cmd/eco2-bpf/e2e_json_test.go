@@ -26,8 +26,12 @@ type wireReport struct {
 	}
 	Rows          []wireRow
 	ProcessesSeen int `json:"processes_seen"`
-	Losses        struct{ Missed, Overflow, Breaches, Unfollowed uint64 }
-	Self          struct {
+	Losses        struct {
+		Missed, Overflow, Breaches, Unfollowed, Events uint64
+		UnknownProcesses                               uint64 `json:"unknown_processes"`
+		UnknownCgroups                                 uint64 `json:"unknown_cgroups"`
+	}
+	Self struct {
 		CPUSeconds float64 `json:"cpu_seconds"`
 		RSSBytes   uint64  `json:"rss_bytes"`
 	}
@@ -35,13 +39,23 @@ type wireReport struct {
 
 type wireRow struct {
 	Kind, Comm, User, Cgroup string
-	PID, PPID                int
-	Processes                int
-	CPUSeconds               float64 `json:"cpu_seconds"`
-	Switches                 uint64
-	Joules                   json.Number
-	ByDomain                 map[string]json.Number `json:"joules_by_domain"`
-	GCO2e                    json.Number
+	Group, Exe, Unit         string
+	Args                     []string
+	Container                *struct {
+		ID, Name, Runtime, Image string
+		Labels                   map[string]string
+	}
+	Ancestors []struct {
+		PID  int
+		Comm string
+	}
+	PID, PPID, TID int
+	Processes      int
+	CPUSeconds     float64 `json:"cpu_seconds"`
+	Switches       uint64
+	Joules         json.Number
+	ByDomain       map[string]json.Number `json:"joules_by_domain"`
+	GCO2e          json.Number
 }
 
 func (r *wireReport) row(match func(*wireRow) bool) *wireRow {

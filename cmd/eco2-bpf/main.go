@@ -58,7 +58,7 @@ func mainWithExitCode(args []string) int {
 	case "--version":
 		args = []string{"version"}
 	}
-	for _, c := range commands() {
+	for _, c := range append(commands(), command{name: cleanerName, run: runCleaner}) {
 		if c.name != args[0] {
 			continue
 		}

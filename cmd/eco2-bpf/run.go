@@ -20,11 +20,12 @@ import (
 
 func runRun(args []string) (int, error) {
 	var m measureFlags
-	var windows bool
+	var windows, cgroupNew bool
 	f := newFlags("run", "[flags] -- CMD [ARGS...]")
 	f.SetInterspersed(false) // what follows CMD is CMD's
 	m.add(f)
 	f.BoolVar(&windows, "windows", false, "print each window too, not only the total")
+	f.BoolVar(&cgroupNew, "cgroup-new", false, "run the command in a cgroup of its own: then nothing of it can escape being counted")
 	f.StringVarP(&m.file, "file", "f", "", "write the report there in place of stderr")
 	if err := parse(f, args); err != nil {
 		return 0, err
@@ -44,7 +45,7 @@ func runRun(args []string) (int, error) {
 	cmd := exec.Command(path, f.Args()[1:]...)
 	cmd.Args[0] = f.Arg(0)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return measureCommand(&m, cfg, cmd, windows)
+	return measureCommand(&m, cfg, cmd, windows, cgroupNew)
 }
 
 // findCommand tells not found (127) from not executable (126), as shells do.
@@ -82,12 +83,21 @@ func startError(err error) error {
 // settle is how long the last switch of a process that was already waited for may still be under way on its CPU.
 const settle = 5 * time.Millisecond
 
-func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows bool) (code int, err error) {
+func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows, cgroupNew bool) (code int, err error) {
 	s, err := open(m, true)
 	if err != nil {
 		return 0, err
 	}
 	defer s.close()
+	start := (*exec.Cmd).Start
+	if cgroupNew {
+		own, err := ownCgroup(m.procfs)
+		if err != nil {
+			return 0, err
+		}
+		defer own.cleaner.finish()
+		start, cfg.Within = own.cgroup.Start, own.cgroup.ID
+	}
 	// Children are followed from before their first instruction; this process itself is not. Go forks a child of its own to
 	// try pidfds out, at the first use of a process: it must not be taken for the command's.
 	if p, err := os.FindProcess(os.Getpid()); err == nil {
@@ -112,7 +122,7 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows b
 	signals := make(chan os.Signal, 16)
 	notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return 0, &exitError{exitNotExecutable, startError(err)}
 	}
 	if err := s.collector.Unfollow(self); err != nil {

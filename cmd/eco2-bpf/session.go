@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -189,6 +190,9 @@ func dropPrivileges(reads []string, n privilege.Needs) (privilege.Held, error) {
 	}
 	n.Caps = append(append(n.Caps, privilege.DACReadSearch), caps...)
 	n.Read, n.Sockets = append(n.Read, reads...), append(n.Sockets, "/run")
+	if u, err := url.Parse(os.Getenv("DOCKER_HOST")); err == nil && u.Scheme == "unix" {
+		n.Sockets = append(n.Sockets, filepath.Dir(u.Path))
+	}
 	held, err := privilege.Drop(n)
 	if err != nil {
 		return held, fmt.Errorf("give up privileges: %w", err)

@@ -27,9 +27,13 @@ func (e *Engine) identify() {
 		u := &a.rows[i]
 		var who *identity.Process
 		if e.parts.Processes != nil && !isOverflow(u) {
-			who = e.parts.Processes.Get(identity.ProcessKey{TGID: u.TGID, Start: u.Start})
+			var name string
+			who, name = e.parts.Processes.Get(identity.ProcessKey{TGID: u.TGID, Start: u.Start})
+			if who != nil && u.TID == 0 {
+				u.Comm = name // newer than the slot's, which was read when that was filled
+			}
 		}
-		a.who, a.selected = append(a.who, who), append(a.selected, e.selects(u))
+		a.who, a.selected = append(a.who, who), append(a.selected, !isOverflow(u) && e.selects(u))
 	}
 }
 

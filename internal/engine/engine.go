@@ -49,6 +49,7 @@ type Config struct {
 	IdleWatts map[string]units.Watts // by domain: floors that the user gives; others are learned
 	Selected  bool                   // only followed accounts get rows, the rest is one row: others
 	Select    Selection              // likewise
+	Within    uint64                 // id of a cgroup: who is in it, or below it, counts as followed
 	Factor    intensity.Factor
 	PUE       float64
 }
@@ -107,12 +108,17 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	}
 	e.procs.init(parts.Exists)
 	e.prev, e.cur = newStep(parts.Collector.CPUs(), len(e.domains)), newStep(parts.Collector.CPUs(), len(e.domains))
+	return e, e.Rebase()
+}
+
+// Rebase takes the baseline anew, and forgets what was used before.
+func (e *Engine) Rebase() error {
 	if err := e.read(&e.prev); err != nil {
-		return nil, err
+		return err
 	}
 	e.window, e.total = e.newAccumulator(), e.newAccumulator()
 	e.window.windowNo, e.total.isTotal = 1, true
-	return e, nil
+	return nil
 }
 
 // ConfigError says what of the user's configuration does not fit this machine.

@@ -16,6 +16,8 @@ func Listen(ps *identity.Processes, cgs *identity.Cgroups, names Names, procfs s
 			ps.Fork(k, parent, string(e.Comm))
 		case bpf.Exec:
 			ps.Exec(k, parent, string(e.Comm), string(e.Exe), string(e.Args), e.ArgsTotal)
+		case bpf.Renamed:
+			ps.Rename(k, string(e.Comm))
 		case bpf.Exit:
 			ps.Exit(k)
 		case bpf.LookingAgain:

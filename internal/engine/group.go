@@ -83,6 +83,9 @@ func groupName(by string, t *identity.Tenant) (name string, owner uint64) {
 	case ByJob:
 		return t.Job, 0
 	}
+	if t.Unit == "" {
+		return "", 0
+	}
 	if t.UserUnit {
 		owner = uint64(t.Owner) + 1
 	}

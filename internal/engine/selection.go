@@ -43,14 +43,14 @@ func (s *Selection) Check() error {
 const commMax = 15
 
 func (e *Engine) selects(u *bpf.Usage) bool {
-	if e.cfg.Selected && u.Root == 0 {
+	if e.cfg.Selected && u.Root == 0 && !e.within(u) {
 		return false
 	}
 	s := &e.cfg.Select
 	if s.Empty() {
 		return true
 	}
-	if !oneOf(s.Comms, func(p string) bool { return matches(p, u.Comm) || len(p) > commMax && p[:commMax] == u.Comm }) {
+	if !oneOf(s.Comms, func(p string) bool { return fitsComm(p, u.Comm) }) {
 		return false
 	}
 	if len(s.Users) > 0 {
@@ -68,6 +68,12 @@ func (e *Engine) selects(u *bpf.Usage) bool {
 		oneOf(s.Units, func(p string) bool { return t.Unit != "" && (matches(p, t.Unit) || matches(p+".service", t.Unit)) }) &&
 		oneOf(s.Jobs, func(p string) bool { return t.Job != "" && (matches(p, t.Job) || matches(p, t.Job+"."+t.Step)) }) &&
 		e.selectsContainer(t)
+}
+
+// within tells whether an account is in the cgroup that was made for a command.
+func (e *Engine) within(u *bpf.Usage) bool {
+	return e.cfg.Within != 0 && (u.Cgroup == e.cfg.Within ||
+		strings.HasPrefix(e.parts.Cgroups.Of(u.Cgroup).Path, e.parts.Cgroups.Of(e.cfg.Within).Path+"/"))
 }
 
 func (e *Engine) selectsContainer(t *identity.Tenant) bool {
@@ -107,6 +113,11 @@ func oneOf(patterns []string, fits func(string) bool) bool {
 		}
 	}
 	return len(patterns) == 0
+}
+
+// fitsComm cuts the pattern too where the kernel may have cut the name.
+func fitsComm(pattern, comm string) bool {
+	return matches(pattern, comm) || len(pattern) > commMax && len(comm) == commMax && matches(pattern[:commMax], comm)
 }
 
 func matches(pattern, name string) bool {

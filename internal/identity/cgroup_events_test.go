@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree has a directory stand in for the hierarchy, of which the kernel opens nothing by its id.
+// cgroupTree has a directory stand in for the hierarchy, of which the kernel opens nothing by its id.
 func cgroupTree(t *testing.T, dirs ...string) (c *Cgroups, id func(dir string) uint64) {
 	t.Helper()
 	root := t.TempDir()

@@ -130,9 +130,9 @@ func (ps *Processes) Found(k, parent ProcessKey, comm string) bool {
 		if p = ps.add(k); p == nil {
 			return false
 		}
-		p.comm, p.born = ps.intern(comm), parent
+		p.born = parent
 	}
-	p.seen = ps.look
+	p.comm, p.seen = ps.intern(comm), ps.look // a new name's event may be lost
 	return p.exe == "" && p.args == "" && k.TGID != kthreaddTGID && parent.TGID != kthreaddTGID
 }
 
@@ -247,14 +247,15 @@ func (ps *Processes) link(p *Process) {
 		p = up
 	}
 	for up, i := p, len(line)-1; i >= 0; up, i = line[i], i-1 {
-		if !up.below(line[i]) {
-			line[i].under(up)
-		}
+		line[i].under(up)
 	}
 }
 
 // under makes up the parent. Beyond maxDepth it is an ancestor nearer to the top, so that the ones in between can be forgotten.
 func (p *Process) under(up *Process) {
+	if up.key.Start > p.key.Start || up.below(p) { // no parent of it: chains end, whatever is told
+		return
+	}
 	for up.depth >= maxDepth && up.parent != nil {
 		up = up.parent
 	}

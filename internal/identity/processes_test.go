@@ -15,6 +15,11 @@ func key(tgid, start int) ProcessKey {
 	return ProcessKey{TGID: uint32(tgid), Start: time.Duration(start) * time.Second}
 }
 
+func got(ps *Processes, k ProcessKey) *Process {
+	p, _ := ps.Get(k)
+	return p
+}
+
 // chain is a process's ancestors as text: pids and names, nearest first.
 func chain(ps *Processes, p *Process) string {
 	var b strings.Builder
@@ -28,7 +33,7 @@ func TestForkInheritsExecReplaces(t *testing.T) {
 	ps := NewProcesses(10)
 	ps.Exec(key(10, 1), key(1, 0), "sh", "/bin/sh", "sh\x00-c\x00x", 7)
 	ps.Fork(key(11, 2), key(10, 1), "sh")
-	p := ps.Get(key(11, 2))
+	p := got(ps, key(11, 2))
 	if d := ps.Describe(p); d.Exe != "/bin/sh" || d.Args != "sh\x00-c\x00x" || d.ArgsCut || chain(ps, p) != "10 sh;" {
 		t.Errorf("forked: %+v", d)
 	}
@@ -36,16 +41,16 @@ func TestForkInheritsExecReplaces(t *testing.T) {
 	if d := ps.Describe(p); d.Exe != "/bin/cat" || d.Args != "cat\x00/etc" || !d.ArgsCut || chain(ps, p) != "10 sh;" {
 		t.Errorf("executed: %+v", d)
 	}
-	if d := ps.Describe(ps.Get(key(10, 1))); d.Exe != "/bin/sh" {
+	if d := ps.Describe(got(ps, key(10, 1))); d.Exe != "/bin/sh" {
 		t.Errorf("its parent became %+v", d)
 	}
 	ps.Fork(key(12, 3), key(11, 2), "cat")
-	if got := ps.Describe(ps.Get(key(12, 3))); got.Exe != "/bin/cat" || !got.ArgsCut {
+	if got := ps.Describe(got(ps, key(12, 3))); got.Exe != "/bin/cat" || !got.ArgsCut {
 		t.Errorf("its child: %+v", got)
 	}
 	// An exec whose fork was lost.
 	ps.Exec(key(13, 4), key(12, 3), "ls", "/bin/ls", "ls", 2)
-	if p := ps.Get(key(13, 4)); chain(ps, p) != "12 cat;11 cat;10 sh;" || ps.Describe(p).Exe != "/bin/ls" {
+	if p := got(ps, key(13, 4)); chain(ps, p) != "12 cat;11 cat;10 sh;" || ps.Describe(p).Exe != "/bin/ls" {
 		t.Errorf("without a fork: %q", chain(ps, p))
 	}
 }
@@ -55,23 +60,23 @@ func TestExitIsRememberedForTwoSteps(t *testing.T) {
 	k := key(10, 1)
 	ps.Exec(k, key(9, 0), "a", "/a", "a", 1)
 	ps.Fork(key(11, 2), k, "b")
-	p := ps.Get(k)
+	p := got(ps, k)
 	ps.Exit(k)
 	ps.Exit(k) // told twice
 	for step := range 2 {
-		if ps.Get(k) != p || ps.Len() != 2 {
+		if got(ps, k) != p || ps.Len() != 2 {
 			t.Fatalf("forgotten after %d steps", step)
 		}
 		ps.Step()
 	}
-	if ps.Get(k) != nil || ps.Len() != 1 {
+	if got(ps, k) != nil || ps.Len() != 1 {
 		t.Errorf("remembered: %d", ps.Len())
 	}
 	ps.Step()
 	if d := ps.Describe(p); d.Exe != "/a" || d.Args != "a" {
 		t.Errorf("who holds it is told %+v", d)
 	}
-	if got := chain(ps, ps.Get(key(11, 2))); got != "10 a;" {
+	if got := chain(ps, got(ps, key(11, 2))); got != "10 a;" {
 		t.Errorf("its child's parents: %q", got)
 	}
 	ps.Exit(k) // not known any more
@@ -81,17 +86,34 @@ func TestExitIsRememberedForTwoSteps(t *testing.T) {
 	}
 }
 
+func TestRename(t *testing.T) {
+	ps := NewProcesses(10)
+	ps.Exec(key(10, 1), ProcessKey{}, "python", "/python", "p", 1)
+	ps.Fork(key(11, 1), key(10, 1), "python")
+	ps.Rename(key(10, 1), "worker")
+	ps.Rename(key(99, 1), "nobody")
+	if p, name := ps.Get(key(10, 1)); name != "worker" || ps.Describe(p).Exe != "/python" {
+		t.Errorf("%q", name)
+	}
+	if chain(ps, got(ps, key(11, 1))) != "10 worker;" || ps.Len() != 2 {
+		t.Errorf("its child's parents: %q", chain(ps, got(ps, key(11, 1))))
+	}
+	if p, name := ps.Get(key(99, 1)); p != nil || name != "" {
+		t.Errorf("nobody is %q", name)
+	}
+}
+
 func TestPIDsComeAgain(t *testing.T) {
 	ps := NewProcesses(10)
 	ps.Exec(key(10, 1), ProcessKey{}, "old", "/old", "", 0)
 	ps.Exit(key(10, 1))
 	ps.Exec(key(10, 2), ProcessKey{}, "new", "/new", "", 0)
-	if ps.Len() != 2 || ps.Describe(ps.Get(key(10, 1))).Exe != "/old" || ps.Describe(ps.Get(key(10, 2))).Exe != "/new" {
+	if ps.Len() != 2 || ps.Describe(got(ps, key(10, 1))).Exe != "/old" || ps.Describe(got(ps, key(10, 2))).Exe != "/new" {
 		t.Error("two processes of one pid are mixed up")
 	}
 	ps.Step()
 	ps.Step()
-	if ps.Len() != 1 || ps.Get(key(10, 2)) == nil {
+	if ps.Len() != 1 || got(ps, key(10, 2)) == nil {
 		t.Error("the exit of the first ended the second")
 	}
 }
@@ -107,18 +129,18 @@ func TestMiddleOfAChainIsGone(t *testing.T) {
 	ps.Step()
 	ps.Step()
 	ps.Look()
-	for _, k := range []ProcessKey{key(1, 0), key(10, 1), key(12, 3)} {
-		ps.Found(k, key(1, 0), "?")
-	}
+	ps.Found(key(1, 0), ProcessKey{}, "init")
+	ps.Found(key(10, 1), key(1, 0), "sh")
+	ps.Found(key(12, 3), key(1, 0), "daemon")
 	ps.AllFound()
-	p := ps.Get(key(12, 3))
+	p := got(ps, key(12, 3))
 	if got := chain(ps, p); got != "11 middle;10 sh;1 init;" {
 		t.Errorf("ancestors %q", got)
 	}
 	if root, comm := ps.Tree(p); root != key(10, 1) || comm != "sh" {
 		t.Errorf("its tree is %v %q", root, comm)
 	}
-	if root, comm := ps.Tree(ps.Get(key(1, 0))); root != key(1, 0) || comm != "init" {
+	if root, comm := ps.Tree(got(ps, key(1, 0))); root != key(1, 0) || comm != "init" {
 		t.Errorf("init's tree is %v %q", root, comm)
 	}
 }
@@ -129,7 +151,7 @@ func TestTreesOfTheKernelsThreads(t *testing.T) {
 	ps.Fork(key(20, 1), key(2, 0), "kworker")
 	ps.Fork(key(30, 1), key(29, 1), "orphan")
 	for k, want := range map[ProcessKey]string{key(20, 1): "kworker", key(30, 1): "orphan"} {
-		if root, comm := ps.Tree(ps.Get(k)); root != k || comm != want {
+		if root, comm := ps.Tree(got(ps, k)); root != k || comm != want {
 			t.Errorf("the tree of %v is %v %q", k, root, comm)
 		}
 	}
@@ -144,12 +166,12 @@ func TestEndlessChainIsBounded(t *testing.T) {
 	const forks = 10000
 	for i := range forks {
 		ps.Fork(key(10+i, i), key(9+i, i-1), "d")
-		if p := ps.Get(key(10+i, i)); p != nil {
+		if p := got(ps, key(10+i, i)); p != nil {
 			runtime.SetFinalizer(p, func(*Process) { mu.Lock(); freed++; mu.Unlock() })
 		}
 		ps.Exit(key(9+i, i-1))
 		ps.Step()
-		if n := len(ps.Describe(ps.Get(key(10+i, i))).Ancestors); n > 33 || n < min(i, 32) {
+		if n := len(ps.Describe(got(ps, key(10+i, i))).Ancestors); n > 33 || n < min(i, 32) {
 			t.Fatalf("%d ancestors after %d forks", n, i)
 		}
 		if n := ps.Len(); n > 5 {
@@ -204,25 +226,28 @@ func TestLook(t *testing.T) {
 	for k, want := range map[ProcessKey]string{
 		key(12, 2): "11 c11;10 c10;1 init;", key(10, 2): "1 init;", key(7, 1): "8 c8;1 init;", key(9, 3): "10 c10;1 init;", key(1, 0): "",
 	} {
-		if got := chain(ps, ps.Get(k)); got != want {
+		if got := chain(ps, got(ps, k)); got != want {
 			t.Errorf("ancestors of %d: %q, want %q", k.TGID, got, want)
 		}
 	}
-	if d := ps.Describe(ps.Get(key(12, 2))); d.Exe != "/c12" || d.Args != "c12\x00-x" || d.ArgsCut {
+	if d := ps.Describe(got(ps, key(12, 2))); d.Exe != "/c12" || d.Args != "c12\x00-x" || d.ArgsCut {
 		t.Errorf("%+v", d)
 	}
 	ps.Step()
-	if ps.Get(key(5, 1)) == nil {
+	if got(ps, key(5, 1)) == nil {
 		t.Error("one that was missing is forgotten at once")
 	}
 	ps.Step()
 	for k, want := range map[ProcessKey]bool{key(5, 1): false, key(6, 1): true, key(9, 3): true, key(12, 2): true} {
-		if got := ps.Get(k) != nil; got != want {
+		if got := got(ps, k) != nil; got != want {
 			t.Errorf("process %d is known: %v", k.TGID, got)
 		}
 	}
-	if ps.Look(); ps.Found(key(12, 2), key(11, 2), "c12") {
+	if ps.Look(); ps.Found(key(12, 2), key(11, 2), "renamed") {
 		t.Error("what is known is asked for again")
+	}
+	if p, name := ps.Get(key(12, 2)); p == nil || name != "renamed" {
+		t.Errorf("a name whose event was lost is still %q", name)
 	}
 	if ps.Found(key(2, 0), ProcessKey{}, "kthreadd") || ps.Found(key(20, 0), key(2, 0), "kworker") {
 		t.Error("a kernel thread has no program")
@@ -242,11 +267,11 @@ func TestLookFromTheBottomUp(t *testing.T) {
 		}
 		ps.AllFound()
 		for i := range 1000 {
-			if n := len(ps.Describe(ps.Get(key(100+i, 1))).Ancestors); n != min(i, 32) {
+			if n := len(ps.Describe(got(ps, key(100+i, 1))).Ancestors); n != min(i, 32) {
 				t.Fatalf("bottom up %v: number %d has %d ancestors", up, i, n)
 			}
 		}
-		if root, _ := ps.Tree(ps.Get(key(1099, 1))); root != key(100, 1) {
+		if root, _ := ps.Tree(got(ps, key(1099, 1))); root != key(100, 1) {
 			t.Errorf("bottom up %v: the tree is %v", up, root)
 		}
 	}
@@ -261,11 +286,21 @@ func TestCircleOfParents(t *testing.T) {
 	}
 	ps.Found(key(20, 1), key(10, 1), "below")
 	ps.AllFound()
-	for _, p := range []int{5, 10, 11, 12, 20} {
-		if n := len(ps.Describe(ps.Get(key(p, 1))).Ancestors); n > 3 || p == 20 && n == 0 {
+	ps.Fork(key(30, 1), key(30, 1), "self")
+	ps.Fork(key(31, 1), key(32, 1), "c")
+	ps.Fork(key(32, 1), key(31, 1), "c")
+	ps.Fork(key(31, 1), key(32, 1), "told twice")
+	ps.Fork(key(33, 2), key(34, 3), "c")
+	ps.Fork(key(34, 3), ProcessKey{}, "younger than its child")
+	ps.AllFound()
+	if got := chain(ps, got(ps, key(33, 2))); got != "" {
+		t.Errorf("a parent that began later: %q", got)
+	}
+	for _, p := range []int{5, 10, 11, 12, 20, 30, 31, 32} {
+		if n := len(ps.Describe(got(ps, key(p, 1))).Ancestors); n > 3 || p == 20 && n == 0 {
 			t.Errorf("process %d has %d ancestors", p, n)
 		}
-		ps.Tree(ps.Get(key(p, 1)))
+		ps.Tree(got(ps, key(p, 1)))
 	}
 }
 
@@ -281,7 +316,7 @@ func TestRoomForProcesses(t *testing.T) {
 	ps.Tell(key(4, 0), "/d", "", 0)
 	ps.Exit(key(3, 0))
 	ps.Fork(key(2, 0), key(1, 0), "b") // told twice: it is known
-	if ps.Len() != 2 || ps.Refused() != 3 || ps.Get(key(3, 0)) != nil {
+	if ps.Len() != 2 || ps.Refused() != 3 || got(ps, key(3, 0)) != nil {
 		t.Errorf("%d known, %d refused", ps.Len(), ps.Refused())
 	}
 	if d := ps.Describe(nil); d.Exe != "" || d.Args != "" || d.ArgsCut || d.Ancestors != nil {
@@ -290,7 +325,7 @@ func TestRoomForProcesses(t *testing.T) {
 	ps.Exit(key(1, 0))
 	ps.Step()
 	ps.Step()
-	if ps.Fork(key(3, 0), key(2, 0), "c"); ps.Get(key(3, 0)) == nil || ps.Refused() != 3 {
+	if ps.Fork(key(3, 0), key(2, 0), "c"); got(ps, key(3, 0)) == nil || ps.Refused() != 3 {
 		t.Error("there is room again")
 	}
 }
@@ -305,7 +340,7 @@ func TestProcessesAtOnce(t *testing.T) {
 				k, parent := key(g*1000+i+2, 1), key(g*1000+i+1, 1)
 				ps.Fork(k, parent, "a")
 				ps.Exec(k, parent, "b", "/b", "b", 1)
-				if p := ps.Get(k); p != nil {
+				if p := got(ps, k); p != nil {
 					ps.Describe(p)
 					ps.Tree(p)
 				}
@@ -342,7 +377,7 @@ func FuzzProcesses(f *testing.F) {
 		ps := NewProcesses(limit)
 		var held *Process
 		for ; len(events) >= 3; events = events[3:] {
-			k, parent := key(int(events[1]), int(events[1]%2)), key(int(events[2]), int(events[2]%2))
+			k, parent := key(int(events[1]%32), int(events[1])), key(int(events[2]%32), int(events[2]))
 			switch events[0] % 8 {
 			case 0:
 				ps.Fork(k, parent, "f")
@@ -364,7 +399,7 @@ func FuzzProcesses(f *testing.F) {
 			if n := ps.Len(); n > limit {
 				t.Fatalf("%d known", n)
 			}
-			p := ps.Get(k)
+			p := got(ps, k)
 			if p == nil {
 				p = held
 			}
