@@ -145,6 +145,9 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	cgroups, containers := identity.OpenCgroups(cg.Mount), container.New(container.Options{})
 	s.closers = append(s.closers, cgroups.Close, func() error { containers.Close(); return nil })
 	p.Cgroups, p.Containers, p.Processes = cgroups, containers, identity.NewProcesses(int(min(memory/rememberBytes, 1<<20)))
+	if procfs != "" {
+		p.Program = func(k identity.ProcessKey) (string, string, int) { return identity.ReadProgram(procfs, k) }
+	}
 	s.collector, err = bpf.Open(bpf.Options{
 		Memory: memory, PIDMax: host.PIDMax(f.procfs), CgroupV1: cg.V1, Hierarchy: cg.Hierarchy, Follow: follow,
 		Threads: f.by == engine.ByThread, Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),

@@ -28,13 +28,30 @@ func (e *Engine) identify() {
 		var who *identity.Process
 		if e.parts.Processes != nil && !isOverflow(u) {
 			var name string
-			who, name = e.parts.Processes.Get(identity.ProcessKey{TGID: u.TGID, Start: u.Start})
+			k := identity.ProcessKey{TGID: u.TGID, Start: u.Start}
+			if who, name = e.parts.Processes.Get(k); who == nil && e.meet(k, u) {
+				who, name = e.parts.Processes.Get(k)
+			}
 			if who != nil && u.TID == 0 {
 				u.Comm = name // newer than the slot's, which was read when that was filled
 			}
 		}
 		a.who, a.selected = append(a.who, who), append(a.selected, !isOverflow(u) && e.selects(u))
 	}
+}
+
+// meet makes up for a process that no event and no look told of, as a kernel may hide one from both: /proc may still show it.
+func (e *Engine) meet(k identity.ProcessKey, u *bpf.Usage) bool {
+	if u.Kernel || u.Start == 0 || e.parts.Program == nil {
+		return false
+	}
+	exe, args, size := e.parts.Program(k)
+	if exe == "" && args == "" { // gone
+		return false
+	}
+	e.parts.Processes.Found(k, identity.ProcessKey{TGID: u.PPID}, u.Comm)
+	e.parts.Processes.Tell(k, exe, args, size)
+	return true
 }
 
 // merge fills rows and time. Threads whose leader was already released (Start 0) join the process of their TGID.

@@ -65,8 +65,9 @@ type Parts struct {
 	Model      powermodel.Model
 	Users      *identity.Users
 	Cgroups    *identity.Cgroups
-	Processes  *identity.Processes // nil: nothing is known of processes but what the accounts carry
-	Containers Names               // nil: containers keep their ids
+	Processes  *identity.Processes                                        // nil: nothing is known of processes but what the accounts carry
+	Program    func(identity.ProcessKey) (exe, args string, argsSize int) // of a process that nothing told of; nil: nobody can be asked
+	Containers Names                                                      // nil: containers keep their ids
 	BootTime   time.Time
 	Now        func() time.Duration   // monotonic; default host.Monotonic
 	Exists     func(tgid uint32) bool // default: the kernel is asked; false for one that exists may only count it twice, after a while
