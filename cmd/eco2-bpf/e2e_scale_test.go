@@ -109,7 +109,7 @@ func TestScale(t *testing.T) {
 	startGated(t, exec.Command(load, "sleepers", strconv.Itoa(asleep)))
 
 	quiet := jsonLines(t, succeed(t, "attach", "--by", "command", "-o", "json", "-d", "4s").stdout)
-	attach := eco2(t, "attach", "--by", "command", "-o", "json")
+	attach := exec.Command(e2eProgram(t), "attach", "--by", "command", "-o", "json") // for longer than eco2 lets it live
 	lines := startLines(t, attach)
 	var all []string
 	all = append(all, <-lines) // it counts from before its first window

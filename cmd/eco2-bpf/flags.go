@@ -67,7 +67,7 @@ func (m *measureFlags) addSelection(f *pflag.FlagSet) {
 		to          *[]string
 		name, usage string
 	}{
-		{&s.Comms, "comm", "only processes of this command name"},
+		{&s.Comms, "comm", "only processes of this command name; a pattern may have * ? [a-z]"},
 		{&s.Users, "user", "only this user's processes: a name or an id"},
 		{&s.Cgroups, "cgroup", "only this cgroup, such as /system.slice, and those below it"},
 		{&s.Containers, "container", "only this container: a name, or the beginning of an id"},

@@ -60,7 +60,9 @@ func compareRows(x, y snapshot.Row) int {
 		cmp.Compare(y.Joules, x.Joules),
 		cmp.Compare(y.CPUSeconds, x.CPUSeconds),
 		cmp.Compare(x.PID, y.PID),
+		cmp.Compare(x.TID, y.TID),
 		cmp.Compare(x.Comm, y.Comm),
+		cmp.Compare(x.Group, y.Group),
 	)
 }
 
@@ -83,7 +85,7 @@ func (e *Engine) top(a *accumulator) {
 		return
 	}
 	slices.SortFunc(rows, func(x, y *accRow) int {
-		return cmp.Or(cmp.Compare(y.sum(), x.sum()), cmp.Compare(y.time, x.time), cmp.Compare(x.key.id, y.key.id))
+		return cmp.Or(cmp.Compare(y.sum(), x.sum()), cmp.Compare(y.time, x.time), cmp.Compare(x.key.id, y.key.id), cmp.Compare(x.key.name, y.key.name))
 	})
 	for _, r := range rows[e.cfg.Top:] {
 		a.absorb(r)

@@ -37,7 +37,7 @@ func TestGroupLabel(t *testing.T) {
 		{"unit", snapshot.Row{}, "(no unit)"},
 		{"unit", snapshot.Row{Group: "a.service"}, "a.service"},
 		{"unit", snapshot.Row{Group: "a.service", User: "ann"}, "a.service of ann"},
-		{"unit", snapshot.Row{Group: "a.service", Tenant: snapshot.Tenant{Container: docker("x")}}, "a.service in b43d92bf1e5c"},
+		{"unit", snapshot.Row{Group: "a.service", Tenant: snapshot.Tenant{Container: docker("x")}}, "a.service in x"},
 		{"job", snapshot.Row{Group: "77", User: "bob"}, "77"},
 		{"job", snapshot.Row{}, "(no job)"},
 		{"tree", snapshot.Row{Group: "sshd", PID: 9}, "sshd 9"},

@@ -194,7 +194,9 @@ func groupLabel(by string, r *snapshot.Row) string {
 		return p.Namespace + "/" + p.Name
 	case by == "unit" && r.User != "":
 		return r.Group + " of " + r.User
-	case by == "unit" && c != nil:
+	case by == "unit" && c != nil && c.Name != "":
+		return r.Group + " in " + c.Name
+	case by == "unit" && c != nil && !strings.Contains(r.Group, c.ID):
 		return r.Group + " in " + short(c.ID)
 	}
 	return r.Group

@@ -101,7 +101,7 @@ func TestRealDockerRace(t *testing.T) {
 		}
 		named <- ""
 	}()
-	id := d.Run(testdocker.Spec{Image: "eco2-test:1", Name: "quick", Command: []string{"/load", "sleep", "1ms"}, AutoRemove: true})
+	id := d.Run(testdocker.Spec{Image: "eco2-test:1", Name: "quick", Command: []string{"/load", "sleep", "2s"}, AutoRemove: true})
 	if got := <-named; got != "quick" {
 		t.Errorf("container %s is called %q; problems %q", id, got, r.Problems())
 	}
