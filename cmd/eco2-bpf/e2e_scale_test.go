@@ -100,13 +100,16 @@ func procScan(stop <-chan struct{}) (seconds float64, scans int) {
 // Thousands sleep and hundreds of processes a second live for 1 ms: all of them are counted, by name, and what that costs follows what
 // runs. ECO2_BPF_SCALE=full: 20,000 sleepers and as many as the machine can, up to 2,000 a second, for 60 s.
 func TestScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: no thousands of processes")
+	}
 	e2eNeedKernel(t)
 	asleep, rate, seconds := 5000, 500, 6
 	if os.Getenv("ECO2_BPF_SCALE") == "full" {
 		asleep, rate, seconds = 20000, 2000, 60
 	}
-	load, short := cLoad(t, "load"), cLoad(t, "onems")
-	startGated(t, exec.Command(load, "sleepers", strconv.Itoa(asleep)))
+	load, short := cLoad(t, "storm"), cLoad(t, "onems")
+	startGated(t, exec.Command(cLoad(t, "asleep"), "sleepers", strconv.Itoa(asleep)))
 
 	quiet := jsonLines(t, succeed(t, "attach", "--by", "command", "-o", "json", "-d", "4s").stdout)
 	attach := exec.Command(e2eProgram(t), "attach", "--by", "command", "-o", "json") // for longer than eco2 lets it live
@@ -145,8 +148,10 @@ func TestScale(t *testing.T) {
 	}
 	ratio := row.CPUSeconds / (float64(us) / 1e6)
 	t.Logf("%d processes of 1 ms, %.0f a second, beside %d that sleep: %d counted, CPU time / rusage = %.4f", ran, float64(ran)/float64(seconds), asleep, row.Processes, ratio)
-	if int64(row.Processes) != ran {
-		t.Errorf("%d of %d processes counted", row.Processes, ran)
+	// A process counts once, where it ran first: one that a window's edge cut off from its exec is with the storm's own.
+	storm := total.row(func(r *wireRow) bool { return r.Kind == "group" && r.Comm == "storm" })
+	if storm == nil || int64(row.Processes+storm.Processes) != ran+1 || storm.Processes > 1+len(reports) {
+		t.Errorf("%d of %d processes counted, and %+v", row.Processes, ran, storm)
 	}
 	// The kernel's last slice of a process is in no rusage.
 	if ratio < 0.98 || ratio > 1.02 {
@@ -179,6 +184,9 @@ func perWindow(reports []*wireReport) float64 {
 
 // Of 100 containers of 20 processes each has the CPU time that its cgroup counted.
 func TestHundredContainers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: no thousands of processes")
+	}
 	e2eNeedKernel(t)
 	cg, err := host.ReadCgroups("/proc")
 	if err != nil || cg.Mount == "" {

@@ -31,6 +31,9 @@ type Daemon struct {
 // root.
 func Start(t testing.TB) *Daemon {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: no daemon is started")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("need docker: its daemon takes root")
 	}
