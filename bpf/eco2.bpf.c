@@ -422,6 +422,8 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	if (!e)
 		return 0;
 	describe(&e->head, child);
+	e->head.ppid = BPF_CORE_READ(parent, tgid); /* who forked it: with CLONE_PARENT it has another parent */
+	e->head.pstart = BPF_CORE_READ(parent, group_leader, start_boottime);
 	send(e, 0, false);
 	return 0;
 }

@@ -22,6 +22,7 @@ type events struct {
 	flushed chan struct{}
 	done    chan struct{}
 	bad     atomic.Uint64
+	err     error  // why it ended; read after done
 	mended  uint64 // losses that a look at all processes has followed
 }
 
@@ -50,7 +51,8 @@ func (e *events) read() {
 			e.deliver(rec.RawSample)
 		case errors.Is(err, ringbuf.ErrFlushed):
 			e.flushed <- struct{}{}
-		default: // closed: nothing else ends it
+		default:
+			e.err = err
 			return
 		}
 	}
@@ -75,6 +77,7 @@ func (e *events) flush() error {
 	select {
 	case <-e.flushed:
 	case <-e.done:
+		return fmt.Errorf("read the event ring: %w", e.err)
 	}
 	return nil
 }

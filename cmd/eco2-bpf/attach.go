@@ -108,5 +108,7 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	if err := e.Run(ctx, duration, out.show); err != nil {
 		return err
 	}
-	return out.show(e.Total())
+	err = out.show(e.Total())
+	s.sayNames()
+	return err
 }

@@ -57,13 +57,22 @@ func ownCgroup(procfs string) (commandCgroup, error) {
 	return commandCgroup{made, c}, nil
 }
 
-// finish lets it remove the cgroup, and waits for that.
+// finish lets it remove the cgroup, and waits a while for that.
 func (c *cleaner) finish() {
 	_ = c.hold.Close()
-	_ = c.cmd.Wait() // what went wrong it said
+	ended := make(chan struct{})
+	go func() {
+		_ = c.cmd.Wait() // what went wrong it said
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(cgroupLinger + time.Second):
+	}
 }
 
-// cgroupLinger is how long the last processes of a command may take to leave its cgroup.
+// cgroupLinger is how long the last processes of a command may take to leave its cgroup, before that is said. The cleaner stays until they
+// have: it looks once a second then.
 const cgroupLinger = 2 * time.Second
 
 func runCleaner(args []string) (int, error) {
@@ -73,12 +82,16 @@ func runCleaner(args []string) (int, error) {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return 0, fmt.Errorf("wait for the command: %w", err)
 	}
-	end := time.Now().Add(cgroupLinger)
+	end, pause := time.Now().Add(cgroupLinger), 5*time.Millisecond
 	for {
 		err := host.RemoveCgroup(args[0])
-		if err == nil || time.Now().After(end) {
-			return exitOK, err
+		if err == nil {
+			return exitOK, nil
 		}
-		time.Sleep(5 * time.Millisecond)
+		if pause < time.Second && time.Now().After(end) {
+			say("%v (it is removed when it is empty)", err)
+			pause = time.Second
+		}
+		time.Sleep(pause)
 	}
 }

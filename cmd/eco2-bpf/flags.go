@@ -70,7 +70,7 @@ func (m *measureFlags) addSelection(f *pflag.FlagSet) {
 		{&s.Comms, "comm", "only processes of this command name; a pattern may have * ? [a-z]"},
 		{&s.Users, "user", "only this user's processes: a name or an id"},
 		{&s.Cgroups, "cgroup", "only this cgroup, such as /system.slice, and those below it"},
-		{&s.Containers, "container", "only this container: a name, or the beginning of an id"},
+		{&s.Containers, "container", "only this container: a name, or an id, or its first 12 digits"},
 		{&s.Pods, "pod", "only this pod of Kubernetes: a name, NAMESPACE/NAME or uid"},
 		{&s.Units, "unit", "only this systemd unit"},
 		{&s.Jobs, "job", "only this Slurm job, or JOB.STEP"},

@@ -90,9 +90,9 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows, 
 	}
 	defer s.close()
 	start := (*exec.Cmd).Start
+	var own commandCgroup
 	if cgroupNew {
-		own, err := ownCgroup(m.procfs)
-		if err != nil {
+		if own, err = ownCgroup(m.procfs); err != nil {
 			return 0, err
 		}
 		defer own.cleaner.finish()
@@ -125,6 +125,9 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows, 
 	if err := start(cmd); err != nil {
 		return 0, &exitError{exitNotExecutable, startError(err)}
 	}
+	if own.cgroup != nil && own.cgroup.Strayed != nil {
+		say("%v: this program's own work is counted with the command's", own.cgroup.Strayed)
+	}
 	if err := s.collector.Unfollow(self); err != nil {
 		say("%v: other children of this process would be counted too", err)
 	}
@@ -156,6 +159,7 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows, 
 	} else if showErr := out.show(e.Total()); showErr != nil {
 		err = errors.Join(err, showErr)
 	}
+	s.sayNames()
 	if err != nil && code != 0 { // the command's own failure is what its caller wants to know
 		say("%v", err)
 		err = nil

@@ -24,11 +24,12 @@ import (
 
 // session holds what is open while measuring.
 type session struct {
-	collector *bpf.Collector
-	parts     engine.Parts
-	reasons   []energy.Reason
-	reads     []string // directories that the loop reads
-	closers   []func() error
+	collector  *bpf.Collector
+	parts      engine.Parts
+	reasons    []energy.Reason
+	containers *container.Resolver
+	reads      []string // directories that the loop reads
+	closers    []func() error
 }
 
 // btfEnv names another file in place of the kernel's type information, for tests of a kernel without it.
@@ -144,6 +145,7 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	p := &s.parts
 	cgroups, containers := identity.OpenCgroups(cg.Mount), container.New(container.Options{})
 	s.closers = append(s.closers, cgroups.Close, func() error { containers.Close(); return nil })
+	s.containers = containers
 	p.Cgroups, p.Containers, p.Processes = cgroups, containers, identity.NewProcesses(int(min(memory/rememberBytes, 1<<20)))
 	if procfs != "" {
 		p.Program = func(k identity.ProcessKey) (string, string, int) { return identity.ReadProgram(procfs, k) }
@@ -164,6 +166,16 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 		p.Exists = func(uint32) bool { return false } // by its ids nobody can be asked for here
 	}
 	return nil
+}
+
+// sayNames tells what stood in the way of containers' names.
+func (s *session) sayNames() {
+	for _, p := range s.containers.Problems() {
+		say("names of containers: %s", output.Clean(p))
+	}
+	if n := s.containers.Dropped(); n > 0 {
+		say("names of containers: %d look-ups were dropped, too many came at once", n)
+	}
 }
 
 // namesAtStart is how long a selection by container waits for the names of those that are there.

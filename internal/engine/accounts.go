@@ -42,7 +42,7 @@ func (e *Engine) identify() {
 
 // meet makes up for a process that no event and no look told of, as a kernel may hide one from both: /proc may still show it.
 func (e *Engine) meet(k identity.ProcessKey, u *bpf.Usage) bool {
-	if u.Kernel || u.Start == 0 || e.parts.Program == nil {
+	if u.Kernel || u.Start == 0 || e.parts.Program == nil || e.parts.Processes.Full() {
 		return false
 	}
 	exe, args, size := e.parts.Program(k)
@@ -127,9 +127,9 @@ type process struct {
 }
 
 type processState struct {
-	window  uint64 // the last one it was counted in
-	counted bool   // in the total
-	step    uint64 // the last one it ran in
+	window  [2]uint64 // the last one it was counted in; first among the others, then among the selected
+	counted [2]bool   // in the total, likewise
+	step    uint64    // the last one it ran in
 	root    uint32
 }
 

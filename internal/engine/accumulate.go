@@ -16,6 +16,7 @@ type accRow struct {
 	key       rowKey
 	last      bpf.Usage         // of the account, or of the group's latest: names are read from it when the row is shown
 	who       *identity.Process // likewise; nil: not known
+	cgroup    *identity.Cgroup  // of a row by container, pod, unit or job: one that has the row's name
 	processes int
 	time      time.Duration
 	switches  uint64
@@ -98,6 +99,9 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 		if who != nil {
 			r.who = who
 		}
+		if r.key.name != "" && e.cfg.byTenant() {
+			r.cgroup = e.parts.Cgroups.Of(u.Cgroup)
+		}
 		r.last, r.time, r.switches = *u, r.time+u.Time, r.switches+u.Switches
 		if r.key.kind != snapshot.Overflow {
 			r.processes += a.count(e, u, who, selected)
@@ -135,13 +139,17 @@ func (a *accumulator) count(e *Engine, u *bpf.Usage, who *identity.Process, sele
 	if st == nil {
 		return 0
 	}
-	if a.isTotal && st.counted || !a.isTotal && st.window == a.windowNo {
+	is := 0 // one that is selected only later counts among the others before, and then among the selected
+	if selected {
+		is = 1
+	}
+	if a.isTotal && st.counted[is] || !a.isTotal && st.window[is] == a.windowNo {
 		return 0
 	}
 	if a.isTotal {
-		st.counted = true
+		st.counted[is] = true
 	} else {
-		st.window = a.windowNo
+		st.window[is] = a.windowNo
 	}
 	if who == nil && !u.Kernel && e.parts.Processes != nil {
 		a.extra.UnknownProcesses++

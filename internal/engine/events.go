@@ -28,7 +28,11 @@ func Listen(ps *identity.Processes, cgs *identity.Cgroups, names Names, procfs s
 				ps.Tell(k, exe, args, size)
 			}
 		case bpf.AllFound:
-			ps.AllFound()
+			if procfs == "" { // in a pid namespace the kernel shows only that
+				ps.SomeFound()
+			} else {
+				ps.AllFound()
+			}
 		case bpf.CgroupMade:
 			// Its container's name is asked for at once: it may be gone before the window ends.
 			if cg := cgs.Made(e.Cgroup, string(e.Path)); names != nil && cg.Tenant.Container != "" {

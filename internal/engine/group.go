@@ -26,6 +26,11 @@ var Groupings = []string{ByProcess, ByThread, ByCommand, ByUser, ByCgroup, ByCon
 // perProcess tells the groupings whose rows are processes or parts of them.
 func (c *Config) perProcess() bool { return c.By == ByProcess || c.By == ByThread }
 
+// byTenant tells the groupings that a cgroup's path decides.
+func (c *Config) byTenant() bool {
+	return c.By == ByContainer || c.By == ByPod || c.By == ByUnit || c.By == ByJob
+}
+
 // rowKey tells rows apart: an account, a group of them, or one of the rows that are no account.
 type rowKey struct {
 	kind   string

@@ -313,7 +313,7 @@ func TestGroupingsKeepOverflowApart(t *testing.T) {
 func TestListenAndAsk(t *testing.T) {
 	cgs, ps := identity.OpenCgroups(""), identity.NewProcesses(10)
 	n := &names{asked: map[container.Key]int{}}
-	listen := Listen(ps, cgs, n, "")
+	listen := Listen(ps, cgs, n, t.TempDir()) // where no process is found
 	for _, e := range []bpf.Event{
 		{Kind: bpf.Fork, TGID: 5, Start: 1, PPID: 1, Comm: []byte("a")},
 		{Kind: bpf.Exec, TGID: 5, Start: 1, PPID: 1, Comm: []byte("b"), Exe: []byte("/b"), Args: []byte("b\x00c"), ArgsTotal: 9},

@@ -36,7 +36,9 @@ func (e *Engine) name(row *snapshot.Row, r *accRow) {
 		}
 		row.Group = row.Comm
 	default:
-		e.nameTenant(row, &e.parts.Cgroups.Of(u.Cgroup).Tenant)
+		if r.cgroup != nil {
+			e.nameTenant(row, &r.cgroup.Tenant)
+		}
 	}
 }
 

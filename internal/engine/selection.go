@@ -16,7 +16,7 @@ type Selection struct {
 	Comms      []string // a command's name; of a pattern or name longer than the kernel keeps (15 bytes) the first 15 count
 	Users      []string // a user's name or id
 	Cgroups    []string // a path: it and those below it
-	Containers []string // a name, or the beginning of an id
+	Containers []string // a name, or an id or the first 12 of its 64 digits or more
 	Pods       []string // a name, NAMESPACE/NAME, or the uid
 	Units      []string // a systemd unit; without a suffix a .service
 	Jobs       []string // a Slurm job's id, or JOB.STEP
@@ -76,6 +76,9 @@ func (e *Engine) within(u *bpf.Usage) bool {
 		strings.HasPrefix(e.parts.Cgroups.Of(u.Cgroup).Path, e.parts.Cgroups.Of(e.cfg.Within).Path+"/"))
 }
 
+// shortID is how many digits of an id container tools show, of fullID; fewer could be meant for a name.
+const shortID, fullID = 12, 64
+
 func (e *Engine) selectsContainer(t *identity.Tenant) bool {
 	s := &e.cfg.Select
 	if len(s.Containers)+len(s.Pods) == 0 {
@@ -83,7 +86,7 @@ func (e *Engine) selectsContainer(t *identity.Tenant) bool {
 	}
 	info := e.info(t)
 	return oneOf(s.Containers, func(p string) bool {
-		return t.Container != "" && (strings.HasPrefix(t.Container, p) || info.Name != "" && matches(p, info.Name) || matches(p, t.Container))
+		return t.Container != "" && (len(p) >= shortID && len(t.Container) == fullID && strings.HasPrefix(t.Container, p) || info.Name != "" && matches(p, info.Name) || matches(p, t.Container))
 	}) && oneOf(s.Pods, func(p string) bool {
 		return t.PodUID != "" && (p == t.PodUID || info.Pod != "" && (matches(p, info.Pod) || matches(p, info.Namespace+"/"+info.Pod)))
 	})

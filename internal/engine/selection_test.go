@@ -77,7 +77,8 @@ func TestSelection(t *testing.T) {
 
 		{Selection{Containers: []string{"shop-web"}}, "10 11"},
 		{Selection{Containers: []string{"shop-*"}}, "10 11"},
-		{Selection{Containers: []string{"aa"}}, "10 11 12"}, // the beginning of ids
+		{Selection{Containers: []string{webID[:12], dbID[:12]}}, "10 11 12"}, // the beginning of ids
+		{Selection{Containers: []string{"aa", webID[:11]}}, ""},                  // too short to be no name
 		{Selection{Containers: []string{dbID}}, "12"},
 		{Selection{Containers: []string{dbID[:12], "k8s_main"}}, "12 20"},
 		{Selection{Containers: []string{"a1"}}, ""}, // within an id
@@ -103,10 +104,10 @@ func TestSelection(t *testing.T) {
 
 		{Selection{Comms: []string{"sh", "mpi"}, Users: []string{"bob"}}, "41 50 51"},
 		{Selection{Comms: []string{"sh", "mpi"}, Users: []string{"bob"}, Jobs: []string{"77.0"}}, "50"},
-		{Selection{Containers: []string{"aa", "bb"}, Pods: []string{"api-0"}}, "20"},
+		{Selection{Containers: []string{webID[:12], mainID[:12]}, Pods: []string{"api-0"}}, "20"},
 		{Selection{Units: []string{"app", "nginx"}, Cgroups: []string{"/user.slice/user-1001.slice"}}, "41"},
 		{Selection{Units: []string{"nginx"}, Jobs: []string{"77"}}, ""},
-		{Selection{Containers: []string{"aa"}, Users: []string{"999"}, Comms: []string{"db"}, Units: []string{"docker-*"},
+		{Selection{Containers: []string{webID[:12], dbID[:12]}, Users: []string{"999"}, Comms: []string{"db"}, Units: []string{"docker-*"},
 			Cgroups: []string{"/system.slice"}}, "12"},
 	} {
 		if got := chosen(t, Config{Select: tt.s}, tenants()); got != tt.want {

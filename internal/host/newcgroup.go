@@ -19,8 +19,10 @@ import (
 type NewCgroup struct {
 	Dir string
 	ID  uint64 // kernfs id
-	own string // this process's directory
-	v1  bool
+	// Strayed is set by Start where this process's own thread could not leave the cgroup again: its work there is the command's, too.
+	Strayed error
+	own     string // this process's directory
+	v1      bool
 }
 
 // MakeCgroup makes one. Errors: no hierarchy is mounted, or it is not this user's to change.
@@ -33,8 +35,8 @@ func MakeCgroup(procfs string, cg Cgroups) (*NewCgroup, error) {
 		return nil, fmt.Errorf("make a cgroup: %w", err)
 	}
 	own := filepath.Join(cg.Mount, ownCgroup(string(b), cg.Hierarchy))
-	n := &NewCgroup{Dir: filepath.Join(own, "eco2-bpf-"+strconv.Itoa(os.Getpid())), own: own, v1: cg.V1}
-	if err := os.Mkdir(n.Dir, 0o755); err != nil {
+	n := &NewCgroup{own: own, v1: cg.V1}
+	if n.Dir, err = os.MkdirTemp(own, "eco2-bpf-"); err != nil {
 		return nil, fmt.Errorf("make a cgroup: %w; it takes root, or a subtree that is delegated to this user: go without --cgroup-new", err)
 	}
 	st, err := os.Stat(n.Dir)
@@ -72,21 +74,30 @@ func (n *NewCgroup) Start(cmd *exec.Cmd) error {
 	}
 	// Version 1 moves threads one by one: this one forks inside, and comes back.
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	tid := []byte(strconv.Itoa(unix.Gettid()))
 	if err := os.WriteFile(filepath.Join(n.Dir, "tasks"), tid, 0); err != nil {
+		runtime.UnlockOSThread()
 		return fmt.Errorf("enter the command's cgroup: %w", err)
 	}
 	err := cmd.Start()
 	if back := os.WriteFile(filepath.Join(n.own, "tasks"), tid, 0); back != nil {
-		err = errors.Join(err, fmt.Errorf("leave the command's cgroup: %w", back))
+		n.Strayed = fmt.Errorf("leave the command's cgroup: %w", back) // the thread stays locked: no other work of ours runs on it
+		return err
 	}
+	runtime.UnlockOSThread()
 	return err
 }
 
-// RemoveCgroup removes a directory of MakeCgroup. An error says what is still in there.
+// RemoveCgroup removes a directory of MakeCgroup, and cgroups that the command left in there empty. An error says what still is.
 func RemoveCgroup(dir string) error {
-	err := os.Remove(dir)
+	if entries, err := os.ReadDir(dir); err == nil {
+		for _, e := range entries {
+			if e.IsDir() {
+				_ = RemoveCgroup(filepath.Join(dir, e.Name())) // the one above tells
+			}
+		}
+	}
+	err := unix.Rmdir(dir)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil

@@ -146,12 +146,17 @@ func (ps *Processes) Tell(k ProcessKey, exe, args string, argsSize int) {
 }
 
 // AllFound ends a look: who was known before it and not found has exited.
-func (ps *Processes) AllFound() {
+func (ps *Processes) AllFound() { ps.endLook(true) }
+
+// SomeFound ends a look that could not see all, as in a pid namespace: who was not found may be elsewhere.
+func (ps *Processes) SomeFound() { ps.endLook(false) }
+
+func (ps *Processes) endLook(all bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for _, p := range ps.known {
 		ps.link(p)
-		if p.seen < ps.look && !p.exited {
+		if all && p.seen < ps.look && !p.exited {
 			p.exited = true
 			ps.exited = append(ps.exited, p)
 		}
@@ -189,6 +194,9 @@ func (ps *Processes) Len() int {
 	defer ps.mu.Unlock()
 	return len(ps.known)
 }
+
+// Full tells that there is no room for another one.
+func (ps *Processes) Full() bool { return ps.Len() >= ps.limit }
 
 // Refused is how many there was no room for.
 func (ps *Processes) Refused() uint64 {

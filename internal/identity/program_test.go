@@ -64,7 +64,14 @@ func TestReadProgramOfAChild(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		exe, args, size := ReadProgram("/proc", processKey(t, cmd.Process.Pid))
+		var exe, args string
+		var size int
+		for range 1000 { // just after exec it has no command line yet
+			if exe, args, size = ReadProgram("/proc", processKey(t, cmd.Process.Pid)); args != "" {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		line := "tail\x00-f\x00-\x00" + strings.Repeat("x", tt.n-1) + "\x00"
