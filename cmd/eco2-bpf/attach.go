@@ -95,13 +95,13 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 		return err
 	}
 	defer func() { err = errors.Join(err, out.close()) }()
-	s.announce(&cfg)
 	if err := s.drop(privilege.Needs{}); err != nil {
 		return err
 	}
 	if err := e.Rebase(); err != nil { // what it took to get here is not asked for
 		return err
 	}
+	s.announce(&cfg)
 
 	ctx, stop := untilSignal()
 	defer stop()

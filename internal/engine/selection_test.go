@@ -78,7 +78,7 @@ func TestSelection(t *testing.T) {
 		{Selection{Containers: []string{"shop-web"}}, "10 11"},
 		{Selection{Containers: []string{"shop-*"}}, "10 11"},
 		{Selection{Containers: []string{webID[:12], dbID[:12]}}, "10 11 12"}, // the beginning of ids
-		{Selection{Containers: []string{"aa", webID[:11]}}, ""},                  // too short to be no name
+		{Selection{Containers: []string{"aa", webID[:11]}}, ""},              // too short to be no name
 		{Selection{Containers: []string{dbID}}, "12"},
 		{Selection{Containers: []string{dbID[:12], "k8s_main"}}, "12 20"},
 		{Selection{Containers: []string{"a1"}}, ""}, // within an id
