@@ -10,6 +10,16 @@ type Sizes struct {
 	Ring     int // bytes of the event ring; a power of two of at least a page
 }
 
+// BudgetError says that a budget is too small for this machine.
+type BudgetError struct {
+	Budget, Least int64 // bytes
+	CPUs          int   // possible ones
+}
+
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("%d bytes are too few for the kernel's tables: %d possible CPUs need at least %d", e.Budget, e.CPUs, e.Least)
+}
+
 // DefaultMemory is how much the kernel's tables may take unless told, in bytes.
 const DefaultMemory = 64 << 20
 
@@ -31,7 +41,7 @@ const (
 )
 
 // SizesFor fits the tables to a machine and a budget in bytes: so many possible CPUs, and the highest process id there can be.
-// Error: the budget is less than the least that these CPUs take.
+// Error: *BudgetError.
 func SizesFor(budget int64, cpus, pidMax int) (Sizes, error) {
 	s := Sizes{Slots: slotsMax, Ring: ringMax}
 	for s.Slots > slotsMin && int64(cpus)*int64(tableSize(s.Slots)+scratchBytes) > budget/tablesMin {
@@ -47,7 +57,7 @@ func SizesFor(budget int64, cpus, pidMax int) (Sizes, error) {
 	left := budget - s.Bytes(cpus)
 	s.Spill = max(spillMin, min(spillMax, pidMax, max(2, cpus)*spillPerCPU, int(left/int64(spillEntryBytes))))
 	if need := s.Bytes(cpus); need > budget {
-		return s, fmt.Errorf("%d bytes of memory for the kernel's tables: %d possible CPUs need at least %d", budget, cpus, need)
+		return s, &BudgetError{budget, need, cpus}
 	}
 	return s, nil
 }

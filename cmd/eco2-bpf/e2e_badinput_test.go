@@ -58,6 +58,8 @@ var badFlags = []struct{ flags, want string }{
 	{"--procfs /nonexistent", "--procfs|/nonexistent|no such|/proc"},
 	{"--sysfs /etc/passwd", "--sysfs|/etc/passwd|not a directory"},
 	{"-n -1", "--top -1|0 for all"},
+	{"--memory x", `--memory "x"|64M`},
+	{"--memory 1", "--memory 1|need at least"},
 }
 
 func TestBadFlags(t *testing.T) {
@@ -84,6 +86,9 @@ func TestBadCommandLines(t *testing.T) {
 		{"attach -d -1s", "--duration -1s|above zero|10s"},
 		{"attach -d 0", "--duration 0s|above zero|10s"},
 		{"attach -d soon", `"soon"|--duration|--help`},
+		{"attach --pod [", `--pod "["|cannot read the pattern`},
+		{"attach --container=", `--container ""|cannot read the pattern`},
+		{"run --pod x -- true", "unknown flag|--help"},
 		{"attach -p 0", "--pid 0|ps -e"},
 		{"attach -p -5", "--pid -5|ps -e"},
 		{"attach -p abc", `"abc"|--pid|--help`},
@@ -148,6 +153,7 @@ func TestNoCounter(t *testing.T) {
 func TestBadWithKernel(t *testing.T) {
 	e2eNeedKernel(t)
 	oneLine(t, finish(t, eco2(t, "attach", "-d", "1s", "--idle-watts", "nosuch=3")), 2, "--idle-watts", `"nosuch"`, "there is")
+	oneLine(t, finish(t, eco2(t, "attach", "-d", "1s", "--user", "nosuchuser")), 2, `--user "nosuchuser"`, "no such user", "give the id")
 	missing := filepath.Join(t.TempDir(), "none", "out")
 	oneLine(t, finish(t, eco2(t, "attach", "-d", "1s", "-f", missing)), 1, "output file", missing, "no such file", "another place with -f")
 	oneLine(t, finish(t, eco2(t, "run", "-f", missing, "true")), 1, "output file", missing, "no such file")

@@ -154,7 +154,11 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 		Memory: memory, PIDMax: host.PIDMax(f.procfs), CgroupV1: cg.V1, Hierarchy: cg.Hierarchy, Follow: follow,
 		Threads: f.by == engine.ByThread, Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
 	})
-	if err != nil {
+	var budget *bpf.BudgetError
+	switch {
+	case errors.As(err, &budget):
+		return usagef("--memory %s: %v", f.memory, err)
+	case err != nil:
 		return err
 	}
 	s.closers = append(s.closers, s.collector.Close)

@@ -101,6 +101,9 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	if err := cfg.Select.Check(); err != nil {
 		return nil, err
 	}
+	if err := cfg.Select.checkUsers(parts.Users); err != nil {
+		return nil, err
+	}
 	e := &Engine{cfg: cfg, parts: parts, domains: parts.Source.Domains()}
 	e.places = newPlaces(parts.Topology, e.domains)
 	var err error

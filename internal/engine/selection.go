@@ -29,11 +29,23 @@ func (s *Selection) Empty() bool {
 
 // Check refuses patterns that cannot be read.
 func (s *Selection) Check() error {
-	for _, list := range [][]string{s.Comms, s.Users, s.Cgroups, s.Containers, s.Pods, s.Units, s.Jobs} {
+	for name, list := range map[string][]string{
+		"comm": s.Comms, "user": s.Users, "cgroup": s.Cgroups, "container": s.Containers, "pod": s.Pods, "unit": s.Units, "job": s.Jobs,
+	} {
 		for _, p := range list {
 			if _, err := path.Match(p, ""); err != nil || p == "" {
-				return &ConfigError{"cannot read the pattern " + strconv.Quote(p) + ": a name, or one with * ? [a-z]"}
+				return &ConfigError{"--" + name + " " + strconv.Quote(p) + ": cannot read the pattern: a name, or one with * ? [a-z]"}
 			}
+		}
+	}
+	return nil
+}
+
+// checkUsers refuses names that nobody has here.
+func (s *Selection) checkUsers(users *identity.Users) error {
+	for _, p := range s.Users {
+		if _, err := strconv.ParseUint(p, 10, 32); err != nil && !strings.ContainsAny(p, `*?[\`) && !users.Has(p) {
+			return &ConfigError{"--user " + strconv.Quote(p) + ": no such user in /etc/passwd; give the id of one that a directory service knows"}
 		}
 	}
 	return nil

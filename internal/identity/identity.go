@@ -40,6 +40,16 @@ func ReadUsers(path string) *Users {
 	return u
 }
 
+// Has tells whether a user is called so.
+func (u *Users) Has(name string) bool {
+	for _, n := range u.names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
 // Name returns the user's name, or the number where it has none.
 func (u *Users) Name(uid uint32) string {
 	if name, ok := u.names[uid]; ok {
