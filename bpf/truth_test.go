@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,7 +125,16 @@ func processTime(t testing.TB, pid int) time.Duration {
 // check compares a sum of ours with the truth.
 func check(t testing.TB, what string, got, want time.Duration, tolerance float64, missed uint64) {
 	t.Helper()
-	checkShort(t, what, got, want, tolerance, missed, 0)
+	checkShort(t, what, got, want, tolerance, missed, hiddenSlice())
+}
+
+// hiddenSlice is what can be short without any count on a machine whose kernel shields pid 1 even from root, and with it that thread's
+// switches: a slice that a task ran just between two of them. Elsewhere nothing can.
+func hiddenSlice() time.Duration {
+	if _, err := os.Readlink("/proc/1/exe"); os.Geteuid() == 0 && errors.Is(err, fs.ErrPermission) {
+		return missCosts
+	}
+	return 0
 }
 
 // missCosts is what a switch-out that is not traced may drop: a slice of the task that left. Seen: 3 ms on average, up to 9 ms, of

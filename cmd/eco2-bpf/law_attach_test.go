@@ -84,7 +84,7 @@ func (r *lawRow) key() string {
 type lawAttach struct {
 	cmd    *exec.Cmd
 	file   string
-	stderr bytes.Buffer
+	stderr lawFile
 }
 
 // lawRunAttach starts `eco2-bpf attach` and returns when it has taken its baseline.
@@ -94,10 +94,16 @@ func lawRunAttach(t testing.TB, d time.Duration, args ...string) *lawAttach {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &lawAttach{file: filepath.Join(t.TempDir(), "out.json")}
+	dir := t.TempDir()
+	a := &lawAttach{file: filepath.Join(dir, "out.json"), stderr: lawFile(filepath.Join(dir, "stderr"))}
+	talk, err := os.Create(string(a.stderr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer talk.Close()
 	a.cmd = exec.Command(self, append([]string{"attach", "-i", "1s", "-o", "json", "-f", a.file, "-d", d.String()}, args...)...)
 	a.cmd.Env = append(os.Environ(), lawHelperEnv+"="+lawProgram)
-	a.cmd.Stderr = &a.stderr
+	a.cmd.Stderr = talk
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +114,7 @@ func lawRunAttach(t testing.TB, d time.Duration, args ...string) *lawAttach {
 		}
 	})
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if _, err := os.Stat(a.file); err == nil { // it opens its output after its baseline
+		if strings.Contains(a.stderr.String(), "carbon: ") { // it says where its factor is from after its baseline
 			return a
 		}
 		// Signal 0 does not tell: a process that ended stays until it is waited for.
@@ -121,6 +127,17 @@ func lawRunAttach(t testing.TB, d time.Duration, args ...string) *lawAttach {
 			t.Fatalf("attach did not begin: %v: %s", a.cmd.ProcessState, a.stderr.String())
 		}
 	}
+}
+
+// lawFile is a file that is read while another process writes it.
+type lawFile string
+
+func (f lawFile) String() string {
+	b, err := os.ReadFile(string(f))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // interrupt ends it as Ctrl-C does.
