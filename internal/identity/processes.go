@@ -39,7 +39,8 @@ type Description struct {
 	Ancestors []Ancestor // nearest first; those that forked it, even if it has another parent since
 }
 
-// maxDepth bounds a parent chain. A daemon that forks itself and exits, again and again, has an endless one: its middle is left out.
+// maxDepth bounds a parent chain. A daemon that forks itself and exits, again and again, has an endless one: of a longer one the
+// nearest are left out.
 const maxDepth = 32
 
 // initTGID and kthreaddTGID are not above anyone's tree: all of the machine would be one.
