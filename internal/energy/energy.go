@@ -9,25 +9,43 @@ import (
 
 // Methods of a Domain: how its joules are got.
 const (
-	Measured  = "measured"  // a hardware energy counter
-	Estimated = "estimated" // a model of the CPU and its load
+	Measured   = "measured"   // a hardware energy counter
+	Integrated = "integrated" // a power gauge, integrated over time: what happens between two readings is not seen
+	Estimated  = "estimated"  // a model of the device and its load
+)
+
+// Scopes of a Domain: what its joules include.
+const (
+	ScopePackage = "package" // a processor package: cores, caches, on-chip graphics
+	ScopeCore    = "core"    // its cores alone
+	ScopeUncore  = "uncore"  // its other parts: on-chip graphics
+	ScopeDRAM    = "dram"    // the memory behind a package
+	ScopePsys    = "psys"    // the platform that a package's firmware measures: packages, memory and more
+	ScopeMachine = "machine" // all that one power supply or battery feeds
+	ScopeWall    = "wall"    // a server's share, at the wall: with memory, disks, fans and the loss of its power supply, without GPUs
+	ScopeServer  = "server"  // likewise, without memory and disks, which have domains of their own
+	ScopeGPU     = "gpu"     // a graphics card or accelerator, with its memory
+	ScopeRAM     = "ram"     // memory, by its size
+	ScopeStorage = "storage" // disks
 )
 
 // Domain is one thing whose energy is counted apart, such as a CPU package or the memory behind it. Domains of one Source never overlap.
 type Domain struct {
-	Name   string // as the kernel names it (package-0, dram-0); an estimate's name starts with "estimate:"
-	Socket int    // physical package id of the CPUs whose work it pays for; -1: the whole machine
-	Die    int    // die id in that socket; -1: all of the socket
-	Method string // Measured or Estimated
-	Source string // where the joules come from: "powercap", "estimate"
-	Scope  string // what the joules include: "package", "dram", or "wall" (a whole server's share)
-	Detail string // one line for people: the file that is read, or the model that was used
+	Name    string // as the kernel names it (package-0, dram-0); an estimate's name starts with "estimate:"
+	Socket  int    // physical package id of the CPUs whose work it pays for; -1: the whole machine
+	Die     int    // die id in that socket; -1: all of the socket
+	Method  string // Measured, Integrated or Estimated
+	Source  string // where the joules come from: "powercap", "perf", "nvml", "hwmon", "estimate"
+	Scope   string // what the joules include: ScopePackage and so on
+	Detail  string // one line for people: the file that is read, or the model that was used
+	OwnIdle bool   // its Samples tell the idle part; else that is learned from energy and load
 }
 
 // Edge is the moment between two windows, as all parts of the program see it.
 type Edge struct {
 	Time time.Duration   // monotonic clock
 	Busy []time.Duration // the kernel's own cumulative busy time, by CPU number; measured sources do not need it
+	Look bool            // what each process holds of memory, and has moved to and from disks, was read for this edge
 }
 
 // Sample is one domain's state at an Edge. Energy, Low and High are cumulative since the first read, which gives zero: it is a baseline, never an energy.
@@ -38,8 +56,9 @@ type Sample struct {
 	Energy units.Microjoules
 	Low    units.Microjoules
 	High   units.Microjoules
-	Span   time.Duration // what the energy since the last sample covers: longer than the window where a Mark says that joules of earlier ones came late
-	Mark   string        // why this window's energy is incomplete ("counter reset", "counter unreadable: ..."); empty when all is well
+	Idle   units.Microjoules // of Energy, what would have been used with nothing to do; only of a domain with OwnIdle
+	Span   time.Duration     // what the energy since the last sample covers: longer than the window where a Mark says that joules of earlier ones came late
+	Mark   string            // why this window's energy is incomplete ("counter reset", "counter unreadable: ..."); empty when all is well
 }
 
 // Source reads cumulative energy. Read fills one Sample for each of Domains, in that order; a domain that cannot be read is a Mark, never an error of all.
@@ -47,4 +66,18 @@ type Source interface {
 	Domains() []Domain
 	Read(edge Edge, into []Sample)
 	Close() error
+}
+
+// Share is what one process used of one domain between the last two reads.
+type Share struct {
+	Domain int           // index in Source.Domains
+	PID    uint32        // its process id (tgid), as the kernel counts them; 0: nobody's, such as a load that no process claims
+	Busy   time.Duration // device time: at most the window's length, if it was alone on the device all the time
+}
+
+// Sharer is a Source that knows who used some of its domains. Of a domain of ScopeGPU without any Share the active energy is nobody's.
+type Sharer interface {
+	Source
+	// Shares appends what was used between the last two Reads, and returns the slice.
+	Shares(into []Share) []Share
 }

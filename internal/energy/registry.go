@@ -19,6 +19,15 @@ type Reason struct {
 	OK     bool   // used, or left out because its joules are counted elsewhere; false: joules are missing, or their error is larger
 	Text   string
 	Next   string // what the user can do; may be empty
+	Part   Part   // what it is about; its zero value: the source as a whole
+}
+
+// Part is one thing whose energy could be read, counted or not: a line of the containment table.
+type Part struct {
+	Name    string // as its source names it, such as package-0 or intel-rapl:0:1; empty: none
+	Scope   string
+	Inside  string // name of the part whose joules include its own; empty: it stands beside the others
+	Counted bool   // it is a Domain
 }
 
 // Options of Detect.

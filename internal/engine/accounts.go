@@ -9,7 +9,6 @@ import (
 
 // accounts merges the usages of one step, which come by CPU, into one row for each account: a process in a cgroup.
 type accounts struct {
-	usages []bpf.Usage // as drained
 	rows   []bpf.Usage // one for each account: Time and Switches summed, the newest name
 	time   []time.Duration
 	shared []bool // by row: the overflow row, which is no account
@@ -55,20 +54,20 @@ func (e *Engine) meet(k identity.ProcessKey, u *bpf.Usage) bool {
 }
 
 // merge fills rows and time. Threads whose leader was already released (Start 0) join the process of their TGID.
-func (a *accounts) merge(places *places, procs *processes, overflow []time.Duration) {
+func (a *accounts) merge(places *places, procs *processes, edge *Edge) {
 	if a.index == nil {
 		a.index = map[bpf.Account]int{}
 	}
 	clear(a.index)
 	a.rows, a.time, a.shared = a.rows[:0], a.time[:0], a.shared[:0]
-	for i := range a.usages {
-		if a.usages[i].Start != 0 {
-			procs.see(&a.usages[i])
-			a.add(&a.usages[i], places)
+	for i := range edge.Usages {
+		if edge.Usages[i].Start != 0 {
+			procs.see(&edge.Usages[i])
+			a.add(&edge.Usages[i], places)
 		}
 	}
-	for i := range a.usages {
-		if u := &a.usages[i]; u.Start == 0 {
+	for i := range edge.Usages {
+		if u := &edge.Usages[i]; u.Start == 0 {
 			if start, ok := procs.starts[u.TGID]; ok {
 				u.Start = start
 			}
@@ -76,7 +75,7 @@ func (a *accounts) merge(places *places, procs *processes, overflow []time.Durat
 			a.add(u, places)
 		}
 	}
-	for cpu, t := range overflow {
+	for cpu, t := range edge.Overflow {
 		if t > 0 {
 			a.add(&bpf.Usage{CPU: cpu, Time: t}, places)
 			a.shared[len(a.shared)-1] = true

@@ -61,7 +61,7 @@ func (e *Engine) newAccumulator() *accumulator {
 	return &accumulator{
 		rows: map[rowKey]*accRow{}, energy: make([]domainStep, len(e.domains)), marks: make([][]string, len(e.domains)),
 		idle:  make([]idleMean, len(e.domains)),
-		start: e.prev.wall, end: e.prev.wall, losses: e.prev.losses, self: readSelf(), edge: e.prev.took,
+		start: e.prev.Wall, end: e.prev.Wall, losses: e.prev.Losses, self: readSelf(), edge: e.prev.Took,
 	}
 }
 
@@ -69,9 +69,9 @@ func (e *Engine) newAccumulator() *accumulator {
 func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Duration, breach bool) {
 	a.steps++
 	a.seconds += wall
-	a.end = e.cur.wall
+	a.end = e.cur.Wall
 	a.unseen += unseen
-	a.edge = max(a.edge, e.cur.took)
+	a.edge = max(a.edge, e.cur.Took)
 	for d, s := range domains {
 		a.energy[d].energy += s.energy
 		a.energy[d].low += s.low
@@ -87,7 +87,7 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	if breach {
 		a.extra.Breaches++
 	}
-	if !e.cur.busyGood {
+	if !e.cur.BusyGood {
 		a.extra.BusyUnread++
 	}
 	var seen time.Duration

@@ -56,6 +56,7 @@ type Config struct {
 
 // Parts are what an Engine is made of. Engine closes none of them.
 type Parts struct {
+	Edges      Edges // nil: of this machine, by Collector, Source and Busy
 	Collector  Collector
 	Source     energy.Source
 	Busy       BusyReader
@@ -78,10 +79,11 @@ type Engine struct {
 	cfg     Config
 	parts   Parts
 	domains []energy.Domain
+	edges   Edges
 	places  places
 	floors  []floor
 
-	prev, cur step
+	prev, cur Edge
 	ledger    attribution.Ledger
 	reconcile attribution.Reconciler
 	accounts  accounts
@@ -104,20 +106,23 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	if err := cfg.Select.checkUsers(parts.Users); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, parts: parts, domains: parts.Source.Domains()}
+	e := &Engine{cfg: cfg, parts: parts, edges: parts.Edges}
+	if e.edges == nil {
+		e.edges = newLive(&e.parts)
+	}
+	e.domains = e.edges.Domains()
 	e.places = newPlaces(parts.Topology, e.domains)
 	var err error
 	if e.floors, err = newFloors(e.domains, cfg.IdleWatts, parts); err != nil {
 		return nil, err
 	}
 	e.procs.init(parts.Exists)
-	e.prev, e.cur = newStep(parts.Collector.CPUs(), len(e.domains)), newStep(parts.Collector.CPUs(), len(e.domains))
 	return e, e.Rebase()
 }
 
 // Rebase takes the baseline anew, and forgets what was used before.
 func (e *Engine) Rebase() error {
-	if err := e.read(&e.prev); err != nil {
+	if err := e.edges.Next(&e.prev); err != nil {
 		return err
 	}
 	e.window, e.total = e.newAccumulator(), e.newAccumulator()

@@ -133,7 +133,7 @@ func (e *Engine) intensity() snapshot.Intensity {
 }
 
 func (e *Engine) lossesOf(a *accumulator) snapshot.Losses {
-	now, l := e.prev.losses, a.extra
+	now, l := e.prev.Losses, a.extra
 	l.Missed = now.Missed - a.losses.Missed
 	l.OverflowSwitches = now.OverflowSwitches - a.losses.OverflowSwitches
 	l.OverflowSeconds = (now.Overflow - a.losses.Overflow).Seconds()

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
@@ -15,7 +17,7 @@ const maxStep = time.Second
 // Run publishes a window each interval until ctx ends, d has passed (0: no end), or publish fails. The last window may be shorter;
 // it is published too, so that the windows add up to the total. The caller asks for Total afterwards.
 func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapshot.Snapshot) error) error {
-	began := e.prev.at
+	began := e.prev.At
 	windowEnd := began + e.cfg.Interval
 	stop := time.Duration(1<<63 - 1)
 	if d > 0 {
@@ -24,7 +26,7 @@ func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapsho
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		next := min(windowEnd, stop, e.prev.at+e.stepLength(e.prev.at-began))
+		next := min(windowEnd, stop, e.prev.At+e.stepLength(e.prev.At-began))
 		timer.Reset(max(0, next-e.parts.Now()))
 		ended := false
 		select {
@@ -35,13 +37,13 @@ func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapsho
 		if err := e.advance(); err != nil {
 			return err
 		}
-		ended = ended || e.prev.at >= stop
-		if e.prev.at >= windowEnd || ended {
+		ended = ended || e.prev.At >= stop
+		if e.prev.At >= windowEnd || ended {
 			if err := publish(e.nextWindow()); err != nil {
 				return err
 			}
 			// An edge that came late does not move the others; edges that were slept through are not made up for.
-			for windowEnd <= e.prev.at {
+			for windowEnd <= e.prev.At {
 				windowEnd += e.cfg.Interval
 			}
 		}
@@ -49,6 +51,34 @@ func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapsho
 			return nil
 		}
 	}
+}
+
+// Replay publishes the windows of a recording as fast as it can be read, until it or ctx ends, or publish fails. A window ends at the
+// first edge at or behind its time; the caller asks for Total afterwards.
+func (e *Engine) Replay(ctx context.Context, publish func(*snapshot.Snapshot) error) error {
+	windowEnd := e.prev.At + e.cfg.Interval
+	for open := false; ctx.Err() == nil; {
+		err := e.advance()
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
+			return err
+		}
+		open = open || !ended
+		if !open || !ended && e.prev.At < windowEnd {
+			if ended {
+				return nil
+			}
+			continue
+		}
+		if err := publish(e.nextWindow()); err != nil || ended {
+			return err
+		}
+		open = false
+		for windowEnd <= e.prev.At {
+			windowEnd += e.cfg.Interval
+		}
+	}
+	return nil
 }
 
 // learnStep is the step while a floor is to be learned: a loaded step before that is split by the CPU table's idle share, which may be

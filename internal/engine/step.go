@@ -7,44 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eco2-bpf/eco2-bpf/attribution"
-	"github.com/eco2-bpf/eco2-bpf/bpf"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
-
-// step is the machine at one edge: everything cumulative that is read there.
-type step struct {
-	at       time.Duration // monotonic
-	took     time.Duration // from the first table to the last counter
-	wall     time.Time
-	busy     []time.Duration
-	busyGood bool
-	samples  []energy.Sample
-	losses   bpf.Losses
-}
-
-func newStep(cpus, domains int) step {
-	return step{busy: make([]time.Duration, cpus), samples: make([]energy.Sample, domains)}
-}
-
-// read ends a step: first the tables, then the energy, stamped by one clock. The usages stay in e.accounts.
-func (e *Engine) read(s *step) error {
-	began := time.Now()
-	var err error
-	if e.accounts.usages, err = e.parts.Collector.Drain(e.accounts.usages[:0]); err != nil {
-		return err
-	}
-	s.at, s.wall = e.parts.Now(), time.Now()
-	s.busyGood = e.parts.Busy.Read(s.busy) == nil
-	edge := energy.Edge{Time: s.at}
-	if s.busyGood {
-		edge.Busy = s.busy
-	}
-	e.parts.Source.Read(edge, s.samples)
-	s.took = time.Since(began)
-	s.losses = e.parts.Collector.Losses()
-	return nil
-}
 
 // domainStep is one domain's energy in one step.
 type domainStep struct {
@@ -55,13 +20,12 @@ type domainStep struct {
 
 // advance does one step: reads the edge and books what was used since the last one into window and total.
 func (e *Engine) advance() error {
-	copy(e.cur.busy, e.prev.busy) // CPUs that are not listed keep their value
-	if err := e.read(&e.cur); err != nil {
+	if err := e.edges.Next(&e.cur); err != nil {
 		return err
 	}
-	e.accounts.merge(&e.places, &e.procs, e.parts.Collector.Overflow())
+	e.accounts.merge(&e.places, &e.procs, &e.cur)
 	e.identify()
-	wall := e.cur.at - e.prev.at
+	wall := e.cur.At - e.prev.At
 	busy, unseen := e.denominators()
 
 	domains := make([]domainStep, len(e.domains))
@@ -70,7 +34,7 @@ func (e *Engine) advance() error {
 		Busy: busy, Domains: make([]attribution.Domain, len(e.domains)),
 	}
 	for d := range e.domains {
-		domains[d] = between(&e.prev.samples[d], &e.cur.samples[d], wall)
+		domains[d] = between(&e.prev.Samples[d], &e.cur.Samples[d], wall)
 		s := &domains[d]
 		in.Domains[d] = attribution.Domain{
 			Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d],
@@ -132,12 +96,12 @@ func (e *Engine) denominators() (busy []time.Duration, unseen time.Duration) {
 		seen[i%e.places.n] += t
 	}
 	busy = make([]time.Duration, e.places.n)
-	if !e.cur.busyGood || !e.prev.busyGood {
+	if !e.cur.BusyGood || !e.prev.BusyGood {
 		copy(busy, seen)
 		return busy, 0
 	}
-	for cpu := range e.cur.busy {
-		busy[e.places.of(cpu)] += max(0, e.cur.busy[cpu]-e.prev.busy[cpu])
+	for cpu := range e.cur.Busy {
+		busy[e.places.of(cpu)] += max(0, e.cur.Busy[cpu]-e.prev.Busy[cpu])
 	}
 	for p := range busy {
 		busy[p] = e.reconcile.Busy(p, busy[p], seen[p])

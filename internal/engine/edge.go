@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+)
+
+// Edge is the machine between two steps: all that is read there. Usages, Overflow, Tasks and Shares are of the step that ends here, the
+// rest is cumulative.
+type Edge struct {
+	At       time.Duration // monotonic
+	Took     time.Duration // from the first table to the last counter
+	Wall     time.Time
+	Usages   []bpf.Usage
+	Overflow []time.Duration // by CPU
+	Looked   bool            // Tasks were read; else they are to be had at a later edge, for all steps until then
+	Tasks    []bpf.Task
+	Busy     []time.Duration // by CPU: the kernel's own count; CPUs that it does not list keep their value
+	BusyGood bool            // Busy was read
+	Samples  []energy.Sample // by domain
+	Shares   []energy.Share
+	Losses   bpf.Losses
+}
+
+// Edges gives one Edge after another: of this machine as time goes by, or of a recording.
+type Edges interface {
+	CPUs() int // that there can be
+	Domains() []energy.Domain
+	// Next fills the edge, whose slices are used again. At the end of a recording it returns io.EOF.
+	Next(*Edge) error
+}
+
+// live reads edges from this machine. The first is a baseline: its Usages and Tasks are of nobody's concern.
+type live struct {
+	parts *Parts
+	busy  []time.Duration
+	look  looks
+}
+
+func newLive(parts *Parts) *live {
+	return &live{parts: parts, busy: make([]time.Duration, parts.Collector.CPUs()), look: looks{domains: parts.Source.Domains()}}
+}
+
+func (l *live) CPUs() int                { return l.parts.Collector.CPUs() }
+func (l *live) Domains() []energy.Domain { return l.parts.Source.Domains() }
+
+// Next reads first the tables, then the energy, stamped by one clock.
+func (l *live) Next(e *Edge) error {
+	began := time.Now()
+	var err error
+	if e.Usages, err = l.parts.Collector.Drain(e.Usages[:0]); err != nil {
+		return err
+	}
+	e.Overflow = append(e.Overflow[:0], l.parts.Collector.Overflow()...)
+	e.At, e.Wall = l.parts.Now(), time.Now()
+	e.BusyGood = l.parts.Busy.Read(l.busy) == nil
+	e.Busy = append(e.Busy[:0], l.busy...)
+	if e.Looked = l.look.due(e.At); e.Looked {
+		if e.Tasks, err = l.look.read(l.parts.Collector, e.Tasks[:0]); err != nil {
+			return err
+		}
+	} else {
+		e.Tasks = e.Tasks[:0]
+	}
+	edge := energy.Edge{Time: e.At, Look: e.Looked}
+	if e.BusyGood {
+		edge.Busy = e.Busy
+	}
+	for len(e.Samples) < len(l.look.domains) {
+		e.Samples = append(e.Samples, energy.Sample{})
+	}
+	l.parts.Source.Read(edge, e.Samples)
+	e.Shares = e.Shares[:0]
+	if s, ok := l.parts.Source.(energy.Sharer); ok {
+		e.Shares = s.Shares(e.Shares)
+	}
+	e.Took = time.Since(began)
+	e.Losses = l.parts.Collector.Losses()
+	return nil
+}
