@@ -56,25 +56,27 @@ func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapsho
 // Replay publishes the windows of a recording as fast as it can be read, until it or ctx ends, or publish fails. A window ends at the
 // first edge at or behind its time; the caller asks for Total afterwards.
 func (e *Engine) Replay(ctx context.Context, publish func(*snapshot.Snapshot) error) error {
-	windowEnd := e.prev.At + e.cfg.Interval
-	for open := false; ctx.Err() == nil; {
+	windowEnd, empty := e.prev.At+e.cfg.Interval, true
+	for ctx.Err() == nil {
 		err := e.advance()
-		ended := errors.Is(err, io.EOF)
-		if err != nil && !ended {
+		switch {
+		case err == nil:
+			empty = false
+		case !errors.Is(err, io.EOF):
 			return err
 		}
-		open = open || !ended
-		if !open || !ended && e.prev.At < windowEnd {
-			if ended {
-				return nil
-			}
+		if err == nil && e.prev.At < windowEnd {
 			continue
 		}
-		if err := publish(e.nextWindow()); err != nil || ended {
-			return err
+		if !empty {
+			if err := publish(e.nextWindow()); err != nil {
+				return err
+			}
 		}
-		open = false
-		for windowEnd <= e.prev.At {
+		if err != nil {
+			return nil
+		}
+		for empty = true; windowEnd <= e.prev.At; {
 			windowEnd += e.cfg.Interval
 		}
 	}
