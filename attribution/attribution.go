@@ -42,6 +42,10 @@ type Domain struct {
 	Idle    units.Microjoules // its idle part; with Earlier at most Energy
 	Earlier units.Microjoules // used before this window by whoever ran then, and known only now: unattributed
 	Places  []int             // the places whose CPU time it pays for; nil: all
+	// Weights are by row what the active part is shared by, in any unit; nil: CPU time on Places. Equal then shares the idle part over the
+	// rows that have some.
+	Weights   []int64
+	Unclaimed int64 // with Weights: what is nobody's, beside them
 }
 
 // Input is one window. A place is a set of CPUs that share a domain: a socket or a die.
@@ -60,7 +64,7 @@ type Input struct {
 type Ledger struct {
 	rows, domains int
 	cells         []units.Microjoules
-	weights       []time.Duration
+	weights       []int64
 }
 
 // Idle is the number of the row that holds idle energy no account pays for.
@@ -98,9 +102,9 @@ func (l *Ledger) split(in *Input, d int) {
 	dom := &in.Domains[d]
 	active := dom.Energy - dom.Idle - dom.Earlier
 	l.add(l.Unattributed(), d, dom.Earlier)
-	busy := l.weigh(in, dom)
+	sum := l.weigh(in, dom)
 	switch {
-	case busy == 0: // nobody ran: there is no one to give it to
+	case sum == 0: // nobody ran: there is no one to give it to
 		l.add(l.Unattributed(), d, active)
 		l.add(l.Idle(), d, dom.Idle)
 		return
@@ -109,17 +113,32 @@ func (l *Ledger) split(in *Input, d int) {
 	case in.Policy == Separate || !l.shareEqually(in, d):
 		l.add(l.Idle(), d, dom.Idle)
 	}
-	l.shareByTime(d, active, busy)
+	l.shareByWeight(d, active, sum)
 }
 
-// weigh puts every row's time on the domain's CPUs, and what nobody has behind them, into l.weights and returns the sum.
-func (l *Ledger) weigh(in *Input, dom *Domain) time.Duration {
-	var seen, kernel time.Duration
+// weigh puts every row's weight, and what nobody has behind them, into l.weights and returns the sum.
+func (l *Ledger) weigh(in *Input, dom *Domain) int64 {
+	if dom.Weights == nil {
+		return l.weighTime(in, dom)
+	}
+	sum := dom.Unclaimed
+	copy(l.weights, dom.Weights)
+	l.weights[in.Rows] = dom.Unclaimed
+	for _, w := range dom.Weights {
+		sum += w
+	}
+	return sum
+}
+
+// weighTime is for the time on the domain's CPUs.
+func (l *Ledger) weighTime(in *Input, dom *Domain) int64 {
+	var seen int64
+	var kernel time.Duration
 	clear(l.weights)
 	each := func(p int) {
 		kernel += in.Busy[p]
 		for r := range in.Rows {
-			l.weights[r] += in.Time[r*in.Places+p]
+			l.weights[r] += int64(in.Time[r*in.Places+p])
 		}
 	}
 	if dom.Places == nil {
@@ -133,23 +152,23 @@ func (l *Ledger) weigh(in *Input, dom *Domain) time.Duration {
 	for _, t := range l.weights[:in.Rows] {
 		seen += t
 	}
-	l.weights[in.Rows] = max(0, kernel-seen)
+	l.weights[in.Rows] = max(0, int64(kernel)-seen)
 	return seen + l.weights[in.Rows]
 }
 
-// shareByTime shares e over the rows and Unattributed in proportion to l.weights, whose sum is total.
+// shareByWeight shares e over the rows and Unattributed in proportion to l.weights, whose sum is total.
 //
 // Each row gets the difference of two neighbouring points of the rounded-down running sum. So the parts add up to e by
 // construction, each is within one microjoule of its exact share, and no sorting is needed as it would be to hand out the
 // largest remainders.
-func (l *Ledger) shareByTime(d int, e units.Microjoules, total time.Duration) {
-	var run time.Duration
+func (l *Ledger) shareByWeight(d int, e units.Microjoules, total int64) {
+	var run int64
 	var given units.Microjoules
-	for r, t := range l.weights {
-		if t == 0 {
+	for r, w := range l.weights {
+		if w == 0 {
 			continue
 		}
-		run += t
+		run += w
 		upTo := mulDiv(e, run, total)
 		if r == l.rows {
 			r = l.Unattributed()

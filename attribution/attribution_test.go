@@ -65,6 +65,19 @@ func TestEarlierEnergyIsNobodys(t *testing.T) {
 	}
 }
 
+// A domain with weights of its own does not look at CPU time, whatever the policy: here each has the other's share of time.
+func TestWeightsInPlaceOfTime(t *testing.T) {
+	for policy, want := range map[IdlePolicy][5]units.Microjoules{Separate: {20, 0, 40, 32, 20}, Active: {28, 0, 56, 0, 28}, Equal: {36, 0, 56, 0, 20}} {
+		l := apply(t, &Input{Policy: policy, Rows: 3, Places: 1, Time: []time.Duration{ms, 5 * ms, 0}, Busy: []time.Duration{20 * ms},
+			Domains: []Domain{{Energy: 112, Idle: 32, Weights: []int64{1, 0, 2}, Unclaimed: 1}}})
+		for r, e := range want {
+			if got := l.Cell(r, 0); got != e {
+				t.Errorf("%v: row %d: %d, want %d", policy, r, got, e)
+			}
+		}
+	}
+}
+
 func TestNobodyRan(t *testing.T) {
 	for _, policy := range []IdlePolicy{Separate, Active, Equal} {
 		l := apply(t, &Input{Policy: policy, Rows: 1, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1),
@@ -111,6 +124,13 @@ func randomInput(r *rand.Rand) *Input {
 				if r.IntN(2) == 0 {
 					d.Places = append(d.Places, p)
 				}
+			}
+		}
+		if r.IntN(3) == 0 {
+			d.Unclaimed = r.Int64N(1 << r.IntN(55))
+			d.Weights = make([]int64, in.Rows)
+			for i := range d.Weights {
+				d.Weights[i] = r.Int64N(1<<r.IntN(55)) * r.Int64N(2)
 			}
 		}
 		in.Domains = append(in.Domains, d)
@@ -163,6 +183,11 @@ func TestRefusesWhatIsNoWindow(t *testing.T) {
 		"times missing":                 {Rows: 2, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1)},
 		"unknown place":                 {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{1}}}},
 		"a place twice":                 {Places: 1, Busy: make([]time.Duration, 1), Domains: []Domain{{Places: []int{0, 0}}}},
+		"weights missing":               {Rows: 1, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1), Domains: []Domain{{Weights: []int64{}}}},
+		"negative weight":               {Rows: 1, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1), Domains: []Domain{{Weights: []int64{-1}}}},
+		"overflowing weights":           {Rows: 1, Places: 1, Time: make([]time.Duration, 1), Busy: make([]time.Duration, 1), Domains: []Domain{{Weights: []int64{1 << 62}, Unclaimed: 1 << 62}}},
+		"negative unclaimed weight":     {Domains: []Domain{{Weights: []int64{}, Unclaimed: -1}}},
+		"unclaimed weight alone":        {Domains: []Domain{{Unclaimed: 1}}},
 		"unknown policy":                {Policy: 9},
 		"overflowing time":              {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
 	} {
@@ -220,6 +245,12 @@ func FuzzApply(f *testing.F) {
 		}
 		for range domains % 4 {
 			d := Domain{Energy: units.Microjoules(next()), Idle: units.Microjoules(next()), Earlier: units.Microjoules(next())}
+			if w := next(); w%2 == 0 && w != 0 {
+				d.Unclaimed = next()
+				for range in.Rows {
+					d.Weights = append(d.Weights, next())
+				}
+			}
 			for p := next(); p > 0; p >>= 2 {
 				d.Places = append(d.Places, int(p%4))
 			}

@@ -37,6 +37,9 @@ func (in *Input) check() error {
 		if dom.Energy < 0 || dom.Idle < 0 || dom.Earlier < 0 || dom.Idle > dom.Energy-dom.Earlier {
 			return fmt.Errorf("domain %d: idle energy %v J and earlier energy %v J of %v J", d, dom.Idle, dom.Earlier, dom.Energy)
 		}
+		if err := dom.checkWeights(in.Rows); err != nil {
+			return fmt.Errorf("domain %d: %w", d, err)
+		}
 		seen := uint64(0)
 		for _, p := range dom.Places {
 			if p < 0 || p >= in.Places || p < 64 && seen&(1<<p) != 0 {
@@ -50,8 +53,31 @@ func (in *Input) check() error {
 	return nil
 }
 
+func (dom *Domain) checkWeights(rows int) error {
+	if dom.Weights == nil {
+		if dom.Unclaimed != 0 {
+			return fmt.Errorf("unclaimed weight %d without weights", dom.Unclaimed)
+		}
+		return nil
+	}
+	if len(dom.Weights) != rows {
+		return fmt.Errorf("%d weights of %d rows", len(dom.Weights), rows)
+	}
+	sum := dom.Unclaimed
+	for _, w := range dom.Weights {
+		if w < 0 || sum < 0 || w > math.MaxInt64-sum {
+			return fmt.Errorf("weights are negative, or add up to more than %d", int64(math.MaxInt64))
+		}
+		sum += w
+	}
+	if sum < 0 {
+		return fmt.Errorf("negative unclaimed weight %d", dom.Unclaimed)
+	}
+	return nil
+}
+
 // mulDiv returns e*t/total rounded down, for 0 <= t <= total and e >= 0, without overflow.
-func mulDiv(e units.Microjoules, t, total time.Duration) units.Microjoules {
+func mulDiv(e units.Microjoules, t, total int64) units.Microjoules {
 	hi, lo := bits.Mul64(uint64(e), uint64(t))
 	q, _ := bits.Div64(hi, lo, uint64(total))
 	return units.Microjoules(q)
