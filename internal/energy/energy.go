@@ -31,14 +31,15 @@ const (
 
 // Domain is one thing whose energy is counted apart, such as a CPU package or the memory behind it. Domains of one Source never overlap.
 type Domain struct {
-	Name    string // as the kernel names it (package-0, dram-0); an estimate's name starts with "estimate:"
-	Socket  int    // physical package id of the CPUs whose work it pays for; -1: the whole machine
-	Die     int    // die id in that socket; -1: all of the socket
-	Method  string // Measured, Integrated or Estimated
-	Source  string // where the joules come from: "powercap", "perf", "nvml", "hwmon", "estimate"
-	Scope   string // what the joules include: ScopePackage and so on
-	Detail  string // one line for people: the file that is read, or the model that was used
-	OwnIdle bool   // its Samples tell the idle part; else that is learned from energy and load
+	Name    string        // as the kernel names it (package-0, dram-0); an estimate's name starts with "estimate:"
+	Socket  int           // physical package id of the CPUs whose work it pays for; -1: the whole machine
+	Die     int           // die id in that socket; -1: all of the socket
+	Method  string        // Measured, Integrated or Estimated
+	Source  string        // where the joules come from: "powercap", "perf", "nvml", "hwmon", "estimate"
+	Scope   string        // what the joules include: ScopePackage and so on
+	Detail  string        // one line for people: the file that is read, or the model that was used
+	Refresh time.Duration // how old a measured value may be when it is read; 0: RAPL's millisecond
+	OwnIdle bool          // its Samples tell the idle part; else that is learned from energy and load
 }
 
 // Edge is the moment between two windows, as all parts of the program see it.
@@ -56,9 +57,11 @@ type Sample struct {
 	Energy units.Microjoules
 	Low    units.Microjoules
 	High   units.Microjoules
-	Idle   units.Microjoules // of Energy, what would have been used with nothing to do; only of a domain with OwnIdle
-	Span   time.Duration     // what the energy since the last sample covers: longer than the window where a Mark says that joules of earlier ones came late
-	Mark   string            // why this window's energy is incomplete ("counter reset", "counter unreadable: ..."); empty when all is well
+	// What of Energy, Low and High would have been used with nothing to do; only of a domain with OwnIdle.
+	Idle, IdleLow, IdleHigh units.Microjoules
+	Written                 uint64        // of ScopeStorage: bytes that went to the devices, cumulative
+	Span                    time.Duration // what the energy since the last sample covers: longer than the window where a Mark says that joules of earlier ones came late
+	Mark                    string        // why this window's energy is incomplete ("counter reset", "counter unreadable: ..."); empty when all is well
 }
 
 // Source reads cumulative energy. Read fills one Sample for each of Domains, in that order; a domain that cannot be read is a Mark, never an error of all.

@@ -3,6 +3,7 @@ package energy
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
@@ -16,10 +17,11 @@ const maxWatts = 1e6
 // ZoneModel is what an estimate needs to know about one socket (or, with Socket -1, about a whole machine).
 type ZoneModel struct {
 	Socket int
-	CPUs   []int  // numbers of the CPUs that Edge.Busy counts
-	Detail string // one line for people: the model and where its numbers are from
-	Scope  string // what the watts include; see Domain.Scope
-	Watts  func(busyShare float64) (value, low, high units.Watts)
+	CPUs   []int        // numbers of the CPUs that are online, as Edge.Busy counts them
+	Online func() []int // asked at each edge, for machines where CPUs come and go; nil: CPUs stay
+	Detail string       // one line for people: the model and where its numbers are from
+	Scope  string       // what the watts include; see Domain.Scope
+	Watts  func(cpus int, busyShare float64) Bounds
 }
 
 // estimate integrates a power model over the kernel's busy time. It is for one goroutine.
@@ -29,12 +31,12 @@ type estimate struct {
 }
 
 type estimateZone struct {
-	model            ZoneModel
-	have             bool
-	at               time.Duration
-	busy             []time.Duration // of model.CPUs, at the time of at
-	missed           bool            // edges since at had no busy time
-	value, low, high joules
+	model     ZoneModel
+	have      bool
+	at        time.Duration
+	busy      []time.Duration // of model.CPUs, at the time of at
+	missed    bool            // edges since at had no busy time
+	sum, idle sums
 }
 
 // joules adds up power in whole microjoules and carries the fraction, so that rounding never drifts, however short the windows are.
@@ -55,7 +57,7 @@ func NewEstimate(models []ZoneModel) Source {
 	s := &estimate{}
 	for _, m := range models {
 		d := Domain{Name: fmt.Sprintf("estimate:package-%d", m.Socket), Socket: m.Socket, Die: -1,
-			Method: Estimated, Source: sourceEstimate, Scope: m.Scope, Detail: m.Detail}
+			Method: Estimated, Source: sourceEstimate, Scope: m.Scope, Detail: m.Detail, OwnIdle: true}
 		if m.Socket < 0 {
 			d.Name = "estimate:machine"
 		}
@@ -75,8 +77,10 @@ func (s *estimate) Read(edge Edge, into []Sample) {
 			return
 		}
 		mark, span := z.read(edge)
-		// The three sums are floored apart; low <= value <= high must hold for the integers too.
-		into[i] = Sample{At: edge.Time, Energy: z.value.whole, Low: min(z.low.whole, z.value.whole), High: max(z.high.whole, z.value.whole), Span: span, Mark: mark}
+		out := Sample{At: edge.Time, Span: span, Mark: mark}
+		out.Energy, out.Low, out.High = z.sum.bounds()
+		out.Idle, out.IdleLow, out.IdleHigh = z.idle.bounds()
+		into[i] = out
 	}
 }
 
@@ -122,23 +126,33 @@ func (z *estimateZone) integrate(edge Edge, dt time.Duration) string {
 		sure += min(d, dt) // a late tick must not make one CPU busier than the window is long
 	}
 	all := float64(dt) * float64(len(z.model.CPUs))
-	value, low, high := z.model.Watts(float64(sure) / all)
+	n := len(z.model.CPUs)
+	power, idle := z.model.Watts(n, float64(sure)/all), z.model.Watts(n, 0)
 	if unknown > 0 {
-		_, _, high = z.model.Watts(float64(sure+unknown) / all)
+		power.High = z.model.Watts(n, float64(sure+unknown)/all).High
 	}
-	if !usable(value) || !usable(low) || !usable(high) {
-		return fmt.Sprintf("model gives %.4g W (%.4g to %.4g): not counted", float64(value), float64(low), float64(high))
+	power.Low, power.High = min(power.Low, power.Value), max(power.High, power.Value)
+	idle.Low, idle.High = min(idle.Low, idle.Value), max(idle.High, idle.Value)
+	if !power.usable() || !idle.usable() {
+		return fmt.Sprintf("model gives %.4g W (%.4g to %.4g): not counted", float64(power.Value), float64(power.Low), float64(power.High))
 	}
-	z.value.add(value, dt)
-	z.low.add(min(low, value), dt)
-	z.high.add(max(high, value), dt)
+	z.sum.add(power, dt)
+	z.idle.add(idle, dt)
 	return mark
 }
 
+// rebase begins a step with the CPUs that are online now. One that has just come counts from here; of one that went its last moments are
+// not known, and it was hardly busy then.
 func (z *estimateZone) rebase(edge Edge) {
 	z.have, z.missed, z.at = true, false, edge.Time
-	for i, cpu := range z.model.CPUs {
-		z.busy[i] = edge.Busy[cpu]
+	if z.model.Online != nil {
+		if cpus := z.model.Online(); len(cpus) > 0 && !slices.ContainsFunc(cpus, func(c int) bool { return c < 0 || c >= len(edge.Busy) }) {
+			z.model.CPUs = cpus
+		}
+	}
+	z.busy = z.busy[:0]
+	for _, cpu := range z.model.CPUs {
+		z.busy = append(z.busy, edge.Busy[cpu])
 	}
 }
 

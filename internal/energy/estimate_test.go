@@ -11,9 +11,9 @@ import (
 )
 
 // linear is 10 W idle and 50 W busy, 20 % either way.
-func linear(u float64) (value, low, high units.Watts) {
-	w := units.Watts(10 + 40*u)
-	return w, 0.8 * w, 1.2 * w
+func linear(cpus int, u float64) Bounds {
+	w := units.Watts(5*float64(cpus) + 20*float64(cpus)*u)
+	return Bounds{w, 0.8 * w, 1.2 * w}
 }
 
 func twoCPUs() *estimate {
@@ -30,7 +30,7 @@ func busy(ms ...int) []time.Duration {
 
 func TestEstimateDomains(t *testing.T) {
 	s := NewEstimate([]ZoneModel{{Socket: 0, Detail: "a", Scope: "package"}, {Socket: -1, Scope: "wall"}})
-	want := []Domain{{"estimate:package-0", 0, -1, Estimated, "estimate", "package", "a", false}, {"estimate:machine", -1, -1, Estimated, "estimate", "wall", "", false}}
+	want := []Domain{{"estimate:package-0", 0, -1, Estimated, "estimate", "package", "a", 0, true}, {"estimate:machine", -1, -1, Estimated, "estimate", "wall", "", 0, true}}
 	if d := s.Domains(); len(d) != 2 || d[0] != want[0] || d[1] != want[1] {
 		t.Errorf("%+v", d)
 	}
@@ -96,7 +96,7 @@ func TestEstimateRange(t *testing.T) {
 // A hundred thousand windows of odd lengths: the sum is the integral, not off by a rounding each.
 func TestEstimateNeverDrifts(t *testing.T) {
 	const watts = 0.1234567
-	e := NewEstimate([]ZoneModel{{CPUs: []int{0}, Watts: func(float64) (v, l, h units.Watts) { return watts, watts / 3, watts * 3 }}})
+	e := NewEstimate([]ZoneModel{{CPUs: []int{0}, Watts: func(int, float64) Bounds { return Bounds{watts, watts / 3, watts * 3} }}})
 	out, r := make([]Sample, 1), rand.New(rand.NewPCG(1, 1))
 	var last Sample
 	edge := Edge{Busy: busy(0)}
@@ -122,7 +122,7 @@ func TestEstimateNeverDrifts(t *testing.T) {
 
 func TestBadModelIsNotCounted(t *testing.T) {
 	for _, w := range []float64{math.NaN(), math.Inf(1), -1, 2e6} {
-		e := NewEstimate([]ZoneModel{{CPUs: []int{0}, Watts: func(float64) (v, l, h units.Watts) { return units.Watts(w), 1, 2 }}})
+		e := NewEstimate([]ZoneModel{{CPUs: []int{0}, Watts: func(int, float64) Bounds { return Bounds{units.Watts(w), 1, 2} }}})
 		out := make([]Sample, 1)
 		e.Read(Edge{Busy: busy(0)}, out)
 		e.Read(Edge{Time: time.Second, Busy: busy(0)}, out)
@@ -130,6 +130,28 @@ func TestBadModelIsNotCounted(t *testing.T) {
 			t.Errorf("%v W: %+v", w, s)
 		}
 	}
+}
+
+// A CPU that comes online is one more from then on; one that goes is one less.
+func TestEstimateFollowsCPUs(t *testing.T) {
+	cpus := []int{0}
+	e, out := NewEstimate([]ZoneModel{{CPUs: cpus, Online: func() []int { return cpus }, Watts: linear}}), make([]Sample, 1)
+	at := func(s int, b []time.Duration, want, idle units.Microjoules) {
+		t.Helper()
+		e.Read(Edge{Time: time.Duration(s) * time.Second, Busy: b}, out)
+		if out[0].Energy != want || out[0].Idle != idle || out[0].Mark != "" {
+			t.Errorf("at %d s: %+v, want %v, %v idle", s, out[0], want, idle)
+		}
+	}
+	at(0, busy(0, 7000), 0, 0)
+	cpus = []int{0, 1}
+	at(1, busy(1000, 7000), 25e6, 5e6)
+	at(2, busy(1000, 8000), 25e6+30e6, 15e6)
+	cpus = []int{1}
+	at(3, busy(1000, 8000), 55e6+10e6, 25e6)
+	at(4, busy(1000, 9000), 65e6+25e6, 30e6)
+	cpus = []int{9} // nobody counts it: those that are known stay
+	at(5, busy(1000, 9000), 90e6+5e6, 35e6)
 }
 
 func TestEstimateAllocatesNothing(t *testing.T) {

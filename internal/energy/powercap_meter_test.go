@@ -105,7 +105,7 @@ func TestMeterSpan(t *testing.T) {
 
 func TestEdgeBound(t *testing.T) {
 	for w, want := range map[units.Watts]units.Microjoules{100: 100_000, 0: 0, -5: 0} {
-		if got := EdgeBound(w); got != want {
+		if got := (&Domain{}).EdgeBound(w); got != want {
 			t.Errorf("%v W: %v", w, got)
 		}
 	}

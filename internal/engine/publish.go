@@ -113,7 +113,7 @@ func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
 	for i, d := range e.domains {
 		sum := a.energy[i]
 		if d.Method == energy.Measured { // the counter's own step, at either edge
-			edge := 2 * energy.EdgeBound(sum.energy.Per(a.seconds))
+			edge := 2 * d.EdgeBound(sum.energy.Per(a.seconds))
 			sum.low, sum.high = max(0, sum.low-edge), sum.high+edge
 		}
 		out[i] = snapshot.Energy{
