@@ -18,7 +18,6 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/output"
 	"github.com/eco2-bpf/eco2-bpf/internal/privilege"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
-	"github.com/eco2-bpf/eco2-bpf/internal/units"
 	"github.com/eco2-bpf/eco2-bpf/powermodel"
 )
 
@@ -70,16 +69,13 @@ func readModel(m *machineFlags) (powermodel.Model, error) {
 
 // detect finds the source of joules.
 func (m *machine) detect(f *machineFlags) (energy.Source, []energy.Reason, error) {
-	return energy.Detect(energy.Options{Choice: f.source, Sysfs: f.sysfs, Estimate: func() ([]energy.ZoneModel, error) {
+	return energy.Detect(energy.Options{Choice: f.source, Sysfs: f.sysfs, Procfs: f.procfs, Scope: energy.ScopeWall, Estimate: func(string) ([]energy.ZoneModel, error) {
 		var zones []energy.ZoneModel
 		for _, socket := range m.topo.Sockets() {
 			cpus := m.topo.CPUsOf(socket, -1)
 			zones = append(zones, energy.ZoneModel{
 				Socket: socket, CPUs: cpus, Detail: m.model.How, Scope: m.model.Scope,
-				Watts: func(busy float64) (value, low, high units.Watts) {
-					r := m.model.Watts(len(cpus), busy)
-					return r.Value, r.Low, r.High
-				},
+				Watts: func(cpus int, busy float64) energy.Bounds { return energy.Bounds(m.model.Watts(cpus, busy)) },
 			})
 		}
 		if len(zones) == 0 {

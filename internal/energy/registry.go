@@ -3,15 +3,26 @@ package energy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Choices of a source, for Options.Choice.
+// Choices of what the CPUs' joules come from, for Options.Choice.
 const (
 	ChooseAuto     = "auto"
-	ChooseRAPL     = "rapl"
-	ChooseEstimate = "estimate"
+	ChooseRAPL     = "rapl" // by powercap, else by perf
+	ChoosePowercap = sourcePowercap
+	ChoosePerf     = "perf"
+	ChooseHwmon    = "hwmon"
+	ChooseBattery  = "battery" // by name only: it tells nothing while the machine is on mains
+	ChooseEstimate = sourceEstimate
 )
+
+// Choices are all of them.
+var Choices = []string{ChooseAuto, ChooseRAPL, ChoosePowercap, ChoosePerf, ChooseHwmon, ChooseBattery, ChooseEstimate}
+
+// EstimateScopes are what an estimate of the CPUs can include.
+var EstimateScopes = []string{ScopeServer, ScopeWall, ScopePackage}
 
 // Reason is why a source, or one part of it, is used or is not. All of them are kept: whoever looks for missing joules needs each one.
 type Reason struct {
@@ -30,62 +41,274 @@ type Part struct {
 	Counted bool   // it is a Domain
 }
 
+// Opener opens a source of SYSFS. The reasons are there also when there is an error.
+type Opener func(sysfs string) (Source, []Reason, error)
+
 // Options of Detect.
 type Options struct {
-	Choice   string                      // "" is ChooseAuto
-	Sysfs    string                      // "" is /sys
-	Estimate func() ([]ZoneModel, error) // the models of an estimate; nil: none can be made
+	Choice string   // of Choices; "" is ChooseAuto
+	Kinds  []string // of Kinds; nil: what is measured, and with an estimate of the CPUs also memory and disks
+	Scope  string   // of EstimateScopes: what an estimate of the CPUs includes; "" is ScopeServer
+	Sysfs  string   // "" is /sys
+	Procfs string   // "" is /proc
+
+	Estimate func(scope string) ([]ZoneModel, error) // the models of an estimate; nil: none can be made
+	Memory   func() (Bounds, string, error)          // the power of the memory, and its model in a line; nil: likewise
+	Disk     func(Disk) DiskModel                    // nil: likewise
+	GPU      []Opener                                // of sources that have GPUs alone
 }
 
-// Detect opens the first source that works, with the reasons of all that were tried. It never falls back from a source that was asked for by name.
+// counters are the sources of the CPUs' joules, the best first.
+var counters = []struct {
+	name   string
+	open   Opener
+	rapl   bool
+	byName bool // never chosen by itself
+}{
+	{name: ChoosePowercap, open: OpenPowercap, rapl: true},
+}
+
+// Detect opens what works, with the reasons of all that was tried. It never falls back from a source that was asked for by name, and no
+// joule is in two of the domains that it returns.
 func Detect(opts Options) (Source, []Reason, error) {
-	if opts.Sysfs == "" {
-		opts.Sysfs = "/sys"
+	d := detection{Options: opts}
+	if d.Sysfs == "" {
+		d.Sysfs = "/sys"
 	}
-	switch opts.Choice {
-	case ChooseEstimate:
-		return detectEstimate(opts)
-	case ChooseRAPL:
-		src, reasons, err := OpenPowercap(opts.Sysfs)
-		if err != nil {
-			return nil, reasons, explain(err, reasons)
-		}
-		return src, reasons, nil
-	case ChooseAuto, "":
-	default:
-		return nil, nil, fmt.Errorf("unknown energy source %q: choose %s, %s or %s", opts.Choice, ChooseAuto, ChooseRAPL, ChooseEstimate)
+	if d.Procfs == "" {
+		d.Procfs = "/proc"
 	}
-	src, reasons, err := OpenPowercap(opts.Sysfs)
-	if err == nil {
-		return src, append(reasons, Reason{Source: sourceEstimate, OK: true, Text: "estimate is not needed: there is a counter"}), nil
+	if d.Choice == "" {
+		d.Choice = ChooseAuto
 	}
-	src, more, errEst := detectEstimate(opts)
-	reasons = append(reasons, more...)
-	if errEst != nil {
-		return nil, reasons, fmt.Errorf("no energy source: %w", errors.Join(err, errEst))
+	if d.Scope == "" {
+		d.Scope = ScopeServer
 	}
-	return src, reasons, nil
+	if err := d.check(); err != nil {
+		return nil, nil, err
+	}
+	if err := d.detect(); err != nil {
+		d.close()
+		return nil, d.reasons, err
+	}
+	return Join(d.sources...), d.reasons, nil
 }
 
-func detectEstimate(opts Options) (Source, []Reason, error) {
+// detection is a run of Detect.
+type detection struct {
+	Options
+	sources []Source
+	domains []Domain // of sources
+	reasons []Reason
+}
+
+func (d *detection) check() error {
+	if !slices.Contains(Choices, d.Choice) {
+		return fmt.Errorf("unknown energy source %q: choose one of %s", d.Choice, strings.Join(Choices, ", "))
+	}
+	if !slices.Contains(EstimateScopes, d.Scope) {
+		return fmt.Errorf("unknown scope of an estimate %q: choose one of %s", d.Scope, strings.Join(EstimateScopes, ", "))
+	}
+	for _, k := range d.Kinds {
+		if !slices.Contains(Kinds, k) {
+			return fmt.Errorf("unknown kind of domain %q: choose of %s", k, strings.Join(Kinds, ", "))
+		}
+	}
+	return nil
+}
+
+func (d *detection) wants(kind string) bool { return d.Kinds == nil || slices.Contains(d.Kinds, kind) }
+
+func (d *detection) detect() error {
+	if d.wants(KindCPU) || d.wants(KindRAM) { // some counters have both
+		if err := d.cpus(); err != nil {
+			return err
+		}
+	}
+	if d.wants(KindGPU) {
+		d.gpus()
+	}
+	estimated := slices.ContainsFunc(d.domains, func(m Domain) bool { return m.Method == Estimated && m.Kind() == KindCPU })
+	beside := d.Kinds != nil || estimated // an estimate is never put beside what is measured unless asked for
+	if d.wants(KindRAM) && d.Memory != nil {
+		d.memory(beside)
+	}
+	if d.wants(KindStorage) && d.Disk != nil {
+		d.storage(beside)
+	}
+	if len(d.sources) == 0 {
+		return fmt.Errorf("nothing to measure: no domain of the kinds that are asked for (%s) is here", strings.Join(d.Kinds, ", "))
+	}
+	return nil
+}
+
+// cpus finds the joules of the CPUs: by the first counter that has some, or by an estimate.
+func (d *detection) cpus() error {
+	var errs []error
+	tried := 0
+	for _, c := range counters {
+		byName := d.Choice == c.name || d.Choice == ChooseRAPL && c.rapl
+		if !byName && (d.Choice != ChooseAuto || c.byName) {
+			continue
+		}
+		tried++
+		src, reasons, err := c.open(d.Sysfs)
+		if err == nil && !slices.ContainsFunc(src.Domains(), func(m Domain) bool { return m.Kind() == KindCPU }) {
+			err = errors.Join(fmt.Errorf("%s has no counter of the CPUs: %w", c.name, ErrAbsent), src.Close())
+		}
+		d.reasons = append(d.reasons, reasons...)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		d.add(src)
+		if d.Choice == ChooseAuto {
+			d.reasons = append(d.reasons, Reason{Source: sourceEstimate, OK: true, Text: "estimate of the CPUs is not needed: there is a counter"})
+		}
+		return nil
+	}
+	if tried > 0 && d.Choice != ChooseAuto {
+		return explain(errors.Join(errs...), d.reasons)
+	}
+	if err := d.estimate(); err != nil {
+		return fmt.Errorf("no energy source: %w", errors.Join(append(errs, err)...))
+	}
+	return nil
+}
+
+func (d *detection) estimate() error {
 	err := fmt.Errorf("no power model: %w", ErrAbsent)
 	var models []ZoneModel
-	if opts.Estimate != nil {
-		if models, err = opts.Estimate(); err != nil {
+	if d.Estimate != nil {
+		if models, err = d.Estimate(d.Scope); err != nil {
 			err = fmt.Errorf("estimate power: %w", err)
 		} else if len(models) == 0 {
 			err = fmt.Errorf("no power model for this machine: %w", ErrAbsent)
 		}
 	}
 	if err != nil {
-		return nil, []Reason{{Source: sourceEstimate, Text: err.Error()}}, err
+		d.reasons = append(d.reasons, Reason{Source: sourceEstimate, Text: err.Error()})
+		return err
 	}
-	src := NewEstimate(models)
-	var reasons []Reason
-	for _, d := range src.Domains() {
-		reasons = append(reasons, Reason{Source: sourceEstimate, OK: true, Text: d.Name + " is estimated: " + d.Detail})
+	d.addEstimate(NewEstimate(models))
+	return nil
+}
+
+// addEstimate adds domains that are estimated, with their reasons.
+func (d *detection) addEstimate(src Source) {
+	for _, m := range src.Domains() {
+		r := Reason{Source: sourceEstimate, OK: true, Text: m.Name + " is estimated: " + m.Detail, Part: Part{Name: m.Name, Scope: m.Scope, Counted: true}}
+		if !d.wants(m.Kind()) {
+			continue
+		}
+		d.reasons = append(d.reasons, r)
 	}
-	return src, reasons, nil
+	d.add(src)
+}
+
+// gpus adds every GPU that can be read, each once.
+func (d *detection) gpus() {
+	for _, open := range d.GPU {
+		src, reasons, err := open(d.Sysfs)
+		d.reasons = append(d.reasons, gpuReasons(reasons, d.reasons)...)
+		if err != nil {
+			continue
+		}
+		gpus := Some(src, func(m *Domain) bool { return m.Kind() == KindGPU })
+		if gpus == nil {
+			_ = src.Close()
+			continue
+		}
+		d.add(gpus)
+	}
+}
+
+// gpuReasons leaves those that have not been said: hwmon is asked for CPUs and for GPUs.
+func gpuReasons(reasons, said []Reason) (out []Reason) {
+	for _, r := range reasons {
+		if !slices.Contains(said, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (d *detection) memory(beside bool) {
+	if outer := d.holds(&Domain{Socket: -1, Die: -1, Scope: ScopeRAM}); outer != "" {
+		d.reasons = append(d.reasons, Reason{Source: sourceEstimate, OK: true, Text: "memory is not estimated: its joules are in " + outer, Part: Part{Name: "estimate:ram", Scope: ScopeRAM, Inside: outer}})
+		return
+	}
+	if !beside {
+		d.reasons = append(d.reasons, leftOut("memory", "estimate:ram", ScopeRAM))
+		return
+	}
+	power, detail, err := d.Memory()
+	if err != nil {
+		d.reasons = append(d.reasons, Reason{Source: sourceEstimate, Text: fmt.Sprintf("memory is not estimated: %v", err)})
+		return
+	}
+	d.addEstimate(NewMemory(power, detail))
+}
+
+func (d *detection) storage(beside bool) {
+	if outer := d.holds(&Domain{Socket: -1, Die: -1, Scope: ScopeStorage}); outer != "" {
+		d.reasons = append(d.reasons, Reason{Source: sourceEstimate, OK: true, Text: "disks are not estimated: their joules are in " + outer, Part: Part{Name: "estimate:storage", Scope: ScopeStorage, Inside: outer}})
+		return
+	}
+	if !beside {
+		d.reasons = append(d.reasons, leftOut("what disks use", "estimate:storage", ScopeStorage))
+		return
+	}
+	src, _, err := OpenStorage(d.Procfs, d.Sysfs, d.Disk)
+	if err != nil {
+		d.reasons = append(d.reasons, Reason{Source: sourceEstimate, OK: errors.Is(err, ErrAbsent), Text: fmt.Sprintf("disks are not estimated: %v", err)})
+		return
+	}
+	d.addEstimate(src)
+}
+
+func leftOut(what, name, scope string) Reason {
+	return Reason{
+		Source: sourceEstimate, OK: true, Text: what + " is in no row: it is not measured here, and an estimate is put beside measured joules only when asked for",
+		Next: "--domains all", Part: Part{Name: name, Scope: scope},
+	}
+}
+
+// holds names a domain that has joules of m: all of them, or a part of m.
+func (d *detection) holds(m *Domain) string {
+	for i := range d.domains {
+		if overlap(&d.domains[i], m) || overlap(m, &d.domains[i]) {
+			return d.domains[i].Name
+		}
+	}
+	return ""
+}
+
+// add takes of a source the domains that are asked for and whose joules are not counted yet.
+func (d *detection) add(src Source) {
+	kept := Some(src, func(m *Domain) bool {
+		if !d.wants(m.Kind()) {
+			d.reasons = append(d.reasons, Reason{Source: m.Source, OK: true, Text: m.Name + " left out by --domains", Part: Part{Name: m.Name, Scope: m.Scope}})
+			return false
+		}
+		if outer := d.holds(m); outer != "" {
+			d.reasons = append(d.reasons, Reason{Source: m.Source, OK: true, Text: m.Name + " left out: its joules are in " + outer, Part: Part{Name: m.Name, Scope: m.Scope, Inside: outer}})
+			return false
+		}
+		d.domains = append(d.domains, *m)
+		return true
+	})
+	if kept == nil {
+		_ = src.Close()
+		return
+	}
+	d.sources = append(d.sources, kept)
+}
+
+func (d *detection) close() {
+	for _, s := range d.sources {
+		_ = s.Close()
+	}
 }
 
 // explain puts what went wrong and the next steps into the error itself: who asked for a counter by name may see nothing but that.
