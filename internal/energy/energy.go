@@ -39,6 +39,7 @@ type Domain struct {
 	Scope   string        // what the joules include: ScopePackage and so on
 	Detail  string        // one line for people: the file that is read, or the model that was used
 	Refresh time.Duration // how old a measured value may be when it is read; 0: RAPL's millisecond
+	Shared  bool          // its source is a Sharer and tells who used it
 	OwnIdle bool          // its Samples tell the idle part; else that is learned from energy and load
 }
 

@@ -30,7 +30,7 @@ func busy(ms ...int) []time.Duration {
 
 func TestEstimateDomains(t *testing.T) {
 	s := NewEstimate([]ZoneModel{{Socket: 0, Detail: "a", Scope: "package"}, {Socket: -1, Scope: "wall"}})
-	want := []Domain{{"estimate:package-0", 0, -1, Estimated, "estimate", "package", "a", 0, true}, {"estimate:machine", -1, -1, Estimated, "estimate", "wall", "", 0, true}}
+	want := []Domain{{"estimate:package-0", 0, -1, Estimated, "estimate", "package", "a", 0, false, true}, {"estimate:machine", -1, -1, Estimated, "estimate", "wall", "", 0, false, true}}
 	if d := s.Domains(); len(d) != 2 || d[0] != want[0] || d[1] != want[1] {
 		t.Errorf("%+v", d)
 	}

@@ -83,7 +83,8 @@ func (a *accounts) merge(places *places, procs *processes, edge *Edge) {
 	}
 }
 
-func (a *accounts) add(u *bpf.Usage, places *places) {
+// ensure returns the row of an account, which is made if need be.
+func (a *accounts) ensure(u *bpf.Usage, places *places) int {
 	row, ok := a.index[u.Account]
 	if !ok {
 		row = len(a.rows)
@@ -95,6 +96,11 @@ func (a *accounts) add(u *bpf.Usage, places *places) {
 			a.time = append(a.time, 0)
 		}
 	}
+	return row
+}
+
+func (a *accounts) add(u *bpf.Usage, places *places) {
+	row := a.ensure(u, places)
 	r := &a.rows[row]
 	r.Time += u.Time
 	r.Switches += u.Switches

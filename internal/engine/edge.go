@@ -11,11 +11,12 @@ import (
 // rest is cumulative.
 type Edge struct {
 	At       time.Duration // monotonic
+	Boot     time.Duration // since boot, suspend included: on the clock of bpf.Account.Start
 	Took     time.Duration // from the first table to the last counter
 	Wall     time.Time
 	Usages   []bpf.Usage
 	Overflow []time.Duration // by CPU
-	Looked   bool            // Tasks were read; else they are to be had at a later edge, for all steps until then
+	Looked   bool            // Tasks were read; else they are to be had at a later edge, for all steps until then. Set before Next: they are asked for
 	Tasks    []bpf.Task
 	Busy     []time.Duration // by CPU: the kernel's own count; CPUs that it does not list keep their value
 	BusyGood bool            // Busy was read
@@ -39,6 +40,12 @@ type live struct {
 	look  looks
 }
 
+// Live gives edges of this machine, by the Collector, Source and Busy of parts.
+func Live(parts *Parts) Edges {
+	parts.clocks()
+	return newLive(parts)
+}
+
 func newLive(parts *Parts) *live {
 	return &live{parts: parts, busy: make([]time.Duration, parts.Collector.CPUs()), look: looks{domains: parts.Source.Domains()}}
 }
@@ -54,11 +61,11 @@ func (l *live) Next(e *Edge) error {
 		return err
 	}
 	e.Overflow = append(e.Overflow[:0], l.parts.Collector.Overflow()...)
-	e.At, e.Wall = l.parts.Now(), time.Now()
+	e.At, e.Boot, e.Wall = l.parts.Now(), l.parts.SinceBoot(), time.Now()
 	e.BusyGood = l.parts.Busy.Read(l.busy) == nil
 	e.Busy = append(e.Busy[:0], l.busy...)
-	if e.Looked = l.look.due(e.At); e.Looked {
-		if e.Tasks, err = l.look.read(l.parts.Collector, e.Tasks[:0]); err != nil {
+	if e.Looked = l.look.due(e.At, e.Looked); e.Looked {
+		if e.Tasks, err = l.look.read(e.At, l.parts.Collector, e.Tasks[:0]); err != nil {
 			return err
 		}
 	} else {

@@ -71,6 +71,7 @@ type Parts struct {
 	Containers Names                                                      // nil: containers keep their ids
 	BootTime   time.Time
 	Now        func() time.Duration   // monotonic; default host.Monotonic
+	SinceBoot  func() time.Duration   // suspend included; default host.SinceBoot
 	Exists     func(tgid uint32) bool // default: the kernel is asked; false for one that exists may only count it twice, after a while
 }
 
@@ -87,16 +88,25 @@ type Engine struct {
 	ledger    attribution.Ledger
 	reconcile attribution.Reconciler
 	accounts  accounts
+	holdings  holdings
 	procs     processes
 
 	window, total *accumulator
 }
 
+// clocks sets the machine's own where there are no others.
+func (p *Parts) clocks() {
+	if p.Now == nil {
+		p.Now = host.Monotonic
+	}
+	if p.SinceBoot == nil {
+		p.SinceBoot = host.SinceBoot
+	}
+}
+
 // New checks the configuration against the parts and takes the baseline: what was used before it returns is nobody's.
 func New(cfg Config, parts Parts) (*Engine, error) {
-	if parts.Now == nil {
-		parts.Now = host.Monotonic
-	}
+	parts.clocks()
 	if parts.Exists == nil {
 		parts.Exists = processExists
 	}
@@ -122,9 +132,11 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 
 // Rebase takes the baseline anew, and forgets what was used before.
 func (e *Engine) Rebase() error {
+	e.prev.Looked = true
 	if err := e.edges.Next(&e.prev); err != nil {
 		return err
 	}
+	e.holdings.start(&e.prev, e.domains)
 	e.window, e.total = e.newAccumulator(), e.newAccumulator()
 	e.window.windowNo, e.total.isTotal = 1, true
 	return nil
@@ -137,30 +149,35 @@ func (e *ConfigError) Error() string { return e.Text }
 
 // floor is what is known of a domain's idle power.
 type floor struct {
-	model  powermodel.Range  // of an estimate: its own idle power
-	learns *powermodel.Floor // of a measured domain, or what the user gave; nil: model
+	learns *powermodel.Floor // of a measured domain, or what the user gave; nil: the domain's own samples tell
 	last   powermodel.FloorEstimate
 }
 
-// floorModel marks an idle power that is the estimate's own.
-const floorModel = "model"
+// How an idle power is known that is not learned: by the estimate's own model; as the part of the memory that no process holds.
+const (
+	idleModel  = "model"
+	idleUnused = "unused"
+)
 
 func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Parts) ([]floor, error) {
 	floors := make([]floor, len(domains))
 	var names []string
 	used := 0
-	for i, d := range domains {
-		cpus := len(parts.Topology.CPUsOf(d.Socket, d.Die))
+	for i := range domains {
+		d := &domains[i]
 		names = append(names, d.Name)
 		w, ok := given[d.Name]
-		switch {
+		switch split := splitOf(d); {
 		case ok:
 			floors[i].learns = powermodel.FixedFloor(w)
 			used++
-		case d.Method == energy.Estimated:
-			floors[i].model = parts.Model.IdleWatts(cpus)
+		case d.OwnIdle || split == splitResident:
+		case split == splitNobody: // without a load there is nothing to learn from
+			floors[i].learns = powermodel.FixedFloor(0)
+		case split == splitDevice:
+			floors[i].learns = powermodel.NewFloor(1, powermodel.GPU())
 		default:
-			floors[i].learns = powermodel.NewFloor(cpus, parts.Model)
+			floors[i].learns = powermodel.NewFloor(len(parts.Topology.CPUsOf(d.Socket, d.Die)), parts.Model)
 		}
 	}
 	if used < len(given) {
@@ -175,16 +192,18 @@ func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Part
 
 // idle returns the idle part of a domain's energy in a step, having learned from it.
 func (f *floor) idle(e units.Microjoules, busy, wall time.Duration, marked bool) units.Microjoules {
-	if f.learns == nil {
-		idle := min(f.model.Value.Over(wall), e)
-		f.last = powermodel.FloorEstimate{Watts: f.model.Value, Low: f.model.Low, High: f.model.High, How: floorModel, Energy: idle}
-		return idle
-	}
 	if !marked { // the energy of a marked window is incomplete
 		f.learns.Observe(e, busy, wall)
 	}
 	f.last = f.learns.Idle(e, busy, wall)
 	return min(max(f.last.Energy, 0), e)
+}
+
+// own takes an idle part that is known without learning.
+func (f *floor) own(idle, low, high, e units.Microjoules, wall time.Duration, how string) units.Microjoules {
+	idle = min(max(0, idle), e)
+	f.last = powermodel.FloorEstimate{Watts: idle.Per(wall), Low: low.Per(wall), High: high.Per(wall), How: how, Energy: idle}
+	return idle
 }
 
 // idleMean is the mean of a domain's floor over the steps of an accumulator, by their length.

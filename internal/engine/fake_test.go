@@ -41,6 +41,9 @@ type second struct {
 	span     time.Duration
 	noBusy   bool
 	missed   uint64
+	tasks    []bpf.Task
+	shares   []energy.Share
+	written  uint64 // bytes that went to the disks
 }
 
 func (m *machine) Drain(into []bpf.Usage) ([]bpf.Usage, error) {
@@ -102,6 +105,14 @@ func (b busyOf) Read(into []time.Duration) error {
 	return nil
 }
 
+func (m *machine) Look(into []bpf.Task) ([]bpf.Task, error) {
+	return append(into, m.current().tasks...), nil
+}
+
+func (m *machine) Shares(into []energy.Share) []energy.Share {
+	return append(into, m.current().shares...)
+}
+
 func (m *machine) Domains() []energy.Domain { return m.doms }
 func (m *machine) Close() error             { return nil }
 
@@ -111,6 +122,7 @@ func (m *machine) Read(_ energy.Edge, into []energy.Sample) {
 		if d < len(s.energy) {
 			m.energy[d].Energy += s.energy[d]
 		}
+		m.energy[d].Written += s.written
 		m.energy[d].Low, m.energy[d].High = m.energy[d].Energy, m.energy[d].Energy
 		into[d] = m.energy[d]
 		into[d].At, into[d].Mark, into[d].Span = m.now, s.mark, s.span
@@ -143,10 +155,10 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 	}
 	cg := identity.OpenCgroups("")
 	e, err := New(cfg, Parts{
-		Collector: m, Source: m, Busy: busyOf{m}, BusySource: "test", Host: host.Host{Name: "test", CPUs: 2, Sockets: 2},
+		Collector: m, Source: m, Busy: busyOf{m}, BusySource: "test", Host: host.Host{Name: "test", CPUs: 2, Sockets: 2, MemoryBytes: 10 << 30},
 		Topology: host.Topology{{Online: true, Socket: 0}, {Online: true, Socket: 1}},
 		Model:    powermodel.Resolve(powermodel.CPU{}), Users: identity.ReadUsers("/nonexistent"), Cgroups: cg,
-		BootTime: time.Unix(1000, 0), Now: m.clock,
+		BootTime: time.Unix(1000, 0), Now: m.clock, SinceBoot: func() time.Duration { return m.now },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 	e.top(a)
 	s := &snapshot.Snapshot{
 		Kind: kind, By: e.cfg.By, IdlePolicy: e.cfg.Idle.String(), Start: a.start, End: a.end, Seconds: a.seconds.Seconds(),
-		Host:   snapshot.Host{Name: e.parts.Host.Name, CPUs: e.parts.Host.CPUs, Sockets: e.parts.Host.Sockets, Kernel: e.parts.Host.Kernel},
+		Host:   snapshot.Host{Name: e.parts.Host.Name, CPUs: e.parts.Host.CPUs, Sockets: e.parts.Host.Sockets, Kernel: e.parts.Host.Kernel, MemoryBytes: e.parts.Host.MemoryBytes},
 		Energy: e.energyOf(a), Idle: e.idlePowers(a), Intensity: e.intensity(), ProcessesSeen: a.seen, BusySource: e.parts.BusySource,
 	}
 	for _, r := range a.rows {
@@ -105,9 +105,6 @@ func (e *Engine) rowOf(r *accRow) snapshot.Row {
 	return row
 }
 
-// splitCPUTime is how the active part of every domain is shared today.
-const splitCPUTime = "cpu_time"
-
 func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
 	out := make([]snapshot.Energy, len(e.domains))
 	for i, d := range e.domains {
@@ -118,7 +115,7 @@ func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
 		}
 		out[i] = snapshot.Energy{
 			Domain: d.Name, Joules: sum.energy, Method: d.Method, Source: d.Source, Low: sum.low, High: sum.high,
-			Scope: d.Scope, Split: splitCPUTime, Marks: a.marks[i],
+			Scope: d.Scope, Split: splitOf(&e.domains[i]), Marks: a.marks[i],
 		}
 	}
 	return out

@@ -34,6 +34,8 @@ func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapsho
 			ended = true
 		case <-timer.C:
 		}
+		// What memory and disks used since the last look shows only at the next one.
+		e.cur.Looked = ended || next >= stop
 		if err := e.advance(); err != nil {
 			return err
 		}

@@ -15,6 +15,8 @@ import (
 type domainStep struct {
 	energy, low, high units.Microjoules
 	earlier           units.Microjoules // of energy: used before this step began
+	idle              units.Microjoules // of energy, where the source tells it; and its bounds
+	idleLow, idleHigh units.Microjoules
 	mark              string
 }
 
@@ -24,6 +26,8 @@ func (e *Engine) advance() error {
 		return err
 	}
 	e.accounts.merge(&e.places, &e.procs, &e.cur)
+	e.holdings.reset(len(e.domains))
+	e.holdings.gather(&e.accounts, &e.places, &e.cur, e.domains)
 	e.identify()
 	wall := e.cur.At - e.prev.At
 	busy, unseen := e.denominators()
@@ -36,10 +40,8 @@ func (e *Engine) advance() error {
 	for d := range e.domains {
 		domains[d] = between(&e.prev.Samples[d], &e.cur.Samples[d], wall)
 		s := &domains[d]
-		in.Domains[d] = attribution.Domain{
-			Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d],
-			Idle: e.floors[d].idle(s.energy-s.earlier, e.places.sum(d, busy), wall, s.mark != ""),
-		}
+		in.Domains[d] = attribution.Domain{Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d], Idle: e.idle(d, s, busy, wall)}
+		in.Domains[d].Weights, in.Domains[d].Unclaimed = e.holdings.weights(d, &e.domains[d])
 	}
 	err := e.ledger.Apply(&in)
 	if err == nil {
@@ -57,6 +59,21 @@ func (e *Engine) advance() error {
 		e.parts.Processes.Step()
 	}
 	return nil
+}
+
+// idle is the idle part of a domain's energy in a step.
+func (e *Engine) idle(d int, s *domainStep, busy []time.Duration, wall time.Duration) units.Microjoules {
+	energy, f := s.energy-s.earlier, &e.floors[d]
+	switch {
+	case f.learns == nil && splitOf(&e.domains[d]) == splitResident:
+		unused := e.holdings.unused(energy, e.parts.Host.MemoryBytes)
+		return f.own(unused, unused, unused, energy, wall, idleUnused)
+	case f.learns == nil:
+		return f.own(s.idle, s.idleLow, s.idleHigh, energy, wall, idleModel)
+	case splitOf(&e.domains[d]) == splitDevice:
+		return f.idle(energy, e.holdings.busy[d], wall, s.mark != "")
+	}
+	return f.idle(energy, e.places.sum(d, busy), wall, s.mark != "")
 }
 
 // giveUp books a step that broke the law, which is a bug: all of its energy, and all busy time, is nobody's, so that no wrong row is
@@ -82,6 +99,8 @@ const lateSlack = 10 * time.Millisecond
 func between(a, b *energy.Sample, wall time.Duration) domainStep {
 	used := max(0, b.Energy-a.Energy)
 	s := domainStep{energy: used, low: min(used, max(0, b.Low-a.Low)), high: max(used, b.High-a.High), mark: b.Mark}
+	s.idle = min(used, max(0, b.Idle-a.Idle))
+	s.idleLow, s.idleHigh = min(s.idle, max(0, b.IdleLow-a.IdleLow)), max(s.idle, b.IdleHigh-a.IdleHigh)
 	if b.Mark != "" && b.Span > wall+lateSlack {
 		s.earlier = used - min(used, units.Microjoules(float64(used)*(float64(wall)/float64(b.Span))))
 	}

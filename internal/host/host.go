@@ -20,6 +20,8 @@ type Host struct {
 	Kernel  string // release, as uname -r
 	CPUs    int    // online
 	Sockets int
+	// MemoryBytes is what the kernel has to share out, MemTotal of /proc/meminfo; 0: not known.
+	MemoryBytes int64
 }
 
 // CPU is where a CPU sits.
@@ -98,6 +100,9 @@ func Kernel() string {
 
 // Monotonic is the time since some fixed point, suspend excluded.
 func Monotonic() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
+
+// SinceBoot is the time since boot, suspend included.
+func SinceBoot() time.Duration { return clock(unix.CLOCK_BOOTTIME) }
 
 // BootTime is the wall-clock time at which the machine booted, suspend included: what task start times count from.
 func BootTime() time.Time {

@@ -52,18 +52,20 @@ type Host struct {
 	CPUs    int    `json:"cpus"`
 	Sockets int    `json:"sockets"`
 	Kernel  string `json:"kernel"`
+	// MemoryBytes is what the kernel has to share out.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
 }
 
 // Energy is what one domain used, with how that is known.
 type Energy struct {
 	Domain string            `json:"domain"`
 	Joules units.Microjoules `json:"joules"`
-	Method string            `json:"method"` // measured, estimated
-	Source string            `json:"source"` // powercap, estimate
+	Method string            `json:"method"` // measured, integrated, estimated
+	Source string            `json:"source"` // powercap, perf, nvml, hwmon, battery, estimate
 	Low    units.Microjoules `json:"low"`    // bounds of joules
 	High   units.Microjoules `json:"high"`
-	Scope  string            `json:"scope"`           // what the joules include: package, dram, wall
-	Split  string            `json:"split"`           // how the active part is shared: cpu_time
+	Scope  string            `json:"scope"`           // what the joules include: package, core, dram, machine, wall, server, gpu, ram, storage
+	Split  string            `json:"split"`           // how the active part is shared: cpu_time, resident_set, block_io_bytes, device_time, none
 	Marks  []string          `json:"marks,omitempty"` // why joules are incomplete: a counter reset, unreadable, gone
 }
 
@@ -71,7 +73,7 @@ type Energy struct {
 type IdlePower struct {
 	Domain string      `json:"domain"`
 	Watts  units.Watts `json:"watts"`
-	How    string      `json:"how"` // for most of the time: given, learned, table, model
+	How    string      `json:"how"` // for most of the time: given, learned, table, model, unused (memory that no process holds)
 	Low    units.Watts `json:"low"`
 	High   units.Watts `json:"high"`
 }

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// holdings are what the rows of a step used of what CPU time does not tell: memory, disks and devices.
+type holdings struct {
+	memory  []int64 // by row: KiB of resident set times ticks that it was held
+	disk    []int64 // by row: bytes
+	device  [][]int64
+	nobody  []int64 // by domain: device time that no process has
+	busy    []time.Duration
+	span    time.Duration // since the last look
+	looked  time.Duration // Edge.Boot of the last look
+	written uint64        // of the disks, at the last look
+	pending map[process]*pendingWrite
+	users   map[uint32]bpf.Usage // of devices, by process id: as last seen
+	byPID   map[uint32]int       // row
+}
+
+// pendingWrite is what a process has written that has not reached the disks yet: a page is charged when it is made dirty, and written back
+// up to half a minute later, when the process may be gone.
+type pendingWrite struct {
+	usage bpf.Usage
+	bytes int64
+}
+
+const (
+	memoryUnit = 1024
+	memoryTick = 100 * time.Microsecond
+	// maxPending bounds memory: what more processes have written is nobody's.
+	maxPending = 16384
+	pageBytes  = 4096
+)
+
+// gather takes a step's looks and shares; rows are added for those that hold or moved something without having run.
+func (h *holdings) gather(a *accounts, places *places, edge *Edge, domains []energy.Domain) {
+	if edge.Looked {
+		h.look(a, places, edge, domains)
+	}
+	h.share(a, places, edge, domains)
+	// The rows are all there now.
+	h.memory, h.disk = resize(h.memory, len(a.rows)), resize(h.disk, len(a.rows))
+	for d := range h.device {
+		h.device[d] = resize(h.device[d], len(a.rows))
+	}
+}
+
+// start takes an edge as the baseline.
+func (h *holdings) start(edge *Edge, domains []energy.Domain) {
+	h.looked, h.written = edge.Boot, storageWritten(edge, domains)
+}
+
+func storageWritten(edge *Edge, domains []energy.Domain) (sum uint64) {
+	for d := range domains {
+		if domains[d].Scope == energy.ScopeStorage {
+			sum += edge.Samples[d].Written
+		}
+	}
+	return sum
+}
+
+// reset forgets the step before. After it without a look, nothing is held and no time has passed.
+func (h *holdings) reset(domains int) {
+	h.memory, h.disk, h.span = h.memory[:0], h.disk[:0], 0
+	for len(h.device) < domains {
+		h.device = append(h.device, nil)
+	}
+	for d := range h.device {
+		h.device[d] = h.device[d][:0]
+	}
+	h.nobody, h.busy = resize(h.nobody[:0], domains), resize(h.busy[:0], domains)
+}
+
+func (h *holdings) look(a *accounts, places *places, edge *Edge, domains []energy.Domain) {
+	if h.pending == nil {
+		h.pending = map[process]*pendingWrite{}
+	}
+	h.span = max(0, edge.Boot-h.looked)
+	for i := range edge.Tasks {
+		t := &edge.Tasks[i]
+		held := h.lived(t, edge.Boot)
+		weight := int64(float64(t.Resident/memoryUnit) * (float64(held) / float64(memoryTick)))
+		if weight > 0 || t.Read > 0 {
+			row := a.ensure(&t.Usage, places)
+			h.memory, h.disk = resize(h.memory, row+1), resize(h.disk, row+1)
+			h.memory[row] += max(0, weight)
+			h.disk[row] += clampBytes(t.Read)
+		}
+		if t.Written > 0 {
+			h.write(t)
+		}
+	}
+	now := storageWritten(edge, domains)
+	h.drain(a, places, now-min(now, h.written))
+	h.looked, h.written = edge.Boot, now
+}
+
+// lived is how much of the time since the last look a process has lived.
+func (h *holdings) lived(t *bpf.Task, now time.Duration) time.Duration {
+	from, to := max(t.Start, h.looked), now
+	if t.Exited != 0 {
+		to = min(to, t.Exited)
+	}
+	return max(0, to-from)
+}
+
+func (h *holdings) write(t *bpf.Task) {
+	k := process{t.TGID, t.Start}
+	p := h.pending[k]
+	if p == nil {
+		if len(h.pending) >= maxPending {
+			return
+		}
+		p = &pendingWrite{}
+		h.pending[k] = p
+	}
+	p.usage = t.Usage
+	p.bytes = min(p.bytes+clampBytes(t.Written), maxBytes)
+}
+
+// drain charges what the disks have written to those whose writes wait, by how much each has waiting.
+func (h *holdings) drain(a *accounts, places *places, written uint64) {
+	var sum int64
+	for _, p := range h.pending {
+		sum += p.bytes
+	}
+	if sum == 0 || written == 0 {
+		return
+	}
+	part := min(1, float64(written)/float64(sum))
+	for k, p := range h.pending {
+		bytes := min(p.bytes, int64(float64(p.bytes)*part))
+		row := a.ensure(&p.usage, places)
+		h.disk = resize(h.disk, row+1)
+		h.disk[row] += bytes
+		if p.bytes -= bytes; p.bytes < pageBytes {
+			delete(h.pending, k)
+		}
+	}
+}
+
+// maxBytes bounds what one row may weigh, so that the weights of all rows can be added up.
+const maxBytes = 1 << 45
+
+func clampBytes(n uint64) int64 { return int64(min(n, maxBytes)) }
+
+// share takes who used devices such as GPUs.
+func (h *holdings) share(a *accounts, places *places, edge *Edge, domains []energy.Domain) {
+	if h.users == nil {
+		h.users, h.byPID = map[uint32]bpf.Usage{}, map[uint32]int{}
+	}
+	if len(edge.Shares) > 0 {
+		clear(h.byPID)
+		for row := range a.rows {
+			if u := &a.rows[row]; !isOverflow(u) {
+				h.byPID[u.TGID] = row
+			}
+		}
+	}
+	for _, s := range edge.Shares {
+		if s.Domain < 0 || s.Domain >= len(domains) || s.Busy <= 0 || s.Busy > maxShare {
+			continue
+		}
+		h.busy[s.Domain] += s.Busy
+		if s.PID == 0 {
+			h.nobody[s.Domain] += int64(s.Busy)
+			continue
+		}
+		row, ran := h.byPID[s.PID]
+		if !ran {
+			u, ok := h.users[s.PID]
+			if !ok {
+				u = bpf.Usage{Account: bpf.Account{TGID: s.PID}}
+			}
+			row = a.ensure(&u, places)
+			h.byPID[s.PID] = row
+		}
+		u := a.rows[row]
+		u.Time, u.Switches = 0, 0
+		h.users[s.PID] = u
+		h.device[s.Domain] = resize(h.device[s.Domain], row+1)
+		h.device[s.Domain][row] += int64(s.Busy)
+	}
+	if len(h.users) > maxPending {
+		clear(h.users)
+	}
+}
+
+// maxShare is more device time than any step has.
+const maxShare = 24 * time.Hour
+
+// resize gives s the length n; what is new is zero.
+func resize[T any](s []T, n int) []T {
+	for len(s) < n {
+		var zero T
+		s = append(s, zero)
+	}
+	return s
+}
+
+// How the active part of a domain is shared.
+const (
+	splitCPUTime  = "cpu_time"
+	splitResident = "resident_set"
+	splitBlockIO  = "block_io_bytes"
+	splitDevice   = "device_time"
+	splitNobody   = "none" // nothing tells who used it
+)
+
+func splitOf(d *energy.Domain) string {
+	switch d.Scope {
+	case energy.ScopeRAM:
+		return splitResident
+	case energy.ScopeStorage:
+		return splitBlockIO
+	case energy.ScopeGPU:
+		if d.Shared {
+			return splitDevice
+		}
+		return splitNobody
+	}
+	return splitCPUTime
+}
+
+// weights are what a domain's active energy is shared by, in place of CPU time; nil: by that.
+func (h *holdings) weights(d int, domain *energy.Domain) (rows []int64, nobody int64) {
+	switch splitOf(domain) {
+	case splitResident:
+		rows = h.memory
+	case splitBlockIO:
+		rows = h.disk
+	case splitDevice, splitNobody:
+		rows, nobody = h.device[d], h.nobody[d]
+	default:
+		return nil, 0
+	}
+	if rows == nil { // not by CPU time, if there are no rows either
+		rows = []int64{}
+	}
+	return rows, nobody
+}
+
+// unused is the part of the memory's energy that no process holds: of what is free, and of the kernel's own use and caches. Pages that
+// processes share are counted with each, so they may hold more than there is.
+func (h *holdings) unused(e units.Microjoules, memoryBytes int64) units.Microjoules {
+	all := float64(memoryBytes/memoryUnit) * (float64(h.span) / float64(memoryTick))
+	if all <= 0 {
+		return e
+	}
+	held := 0.0
+	for _, w := range h.memory {
+		held += float64(w)
+	}
+	return min(e, units.Microjoules(float64(e)*max(0, 1-held/all)))
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/attribution"
+	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
+	"github.com/eco2-bpf/eco2-bpf/internal/units"
+)
+
+// withScope makes package-0 a domain of another scope, in whose energy alone the script is interested.
+func withScope(d energy.Domain, script ...second) *machine {
+	m := newMachine(script...)
+	d.Name, d.Socket, d.Die, d.Method, d.Source = "package-0", -1, -1, energy.Estimated, "estimate"
+	m.doms[0] = d
+	return m
+}
+
+func task(tgid uint32, start time.Duration, gib int64) bpf.Task {
+	return bpf.Task{Usage: bpf.Usage{Account: bpf.Account{TGID: tgid, Start: start, Cgroup: 7}, Comm: "t"}, Resident: gib << 30}
+}
+
+func joulesOf(s *snapshot.Snapshot, kind string, pid int) units.Microjoules {
+	if r := find(s, kind, pid); len(r.ByDomain) > 0 {
+		return r.ByDomain[0]
+	}
+	return 0
+}
+
+func expect(t *testing.T, s *snapshot.Snapshot, want map[int]units.Microjoules, idle, unattributed units.Microjoules) {
+	t.Helper()
+	for pid, e := range want {
+		if got := joulesOf(s, snapshot.Process, pid); got != e {
+			t.Errorf("window of %s: process %d: %v J, want %v", s.Start, pid, got, e)
+		}
+	}
+	if got := joulesOf(s, snapshot.Idle, 0); got != idle {
+		t.Errorf("idle: %v J, want %v", got, idle)
+	}
+	if got := joulesOf(s, snapshot.Unattributed, 0); got != unattributed {
+		t.Errorf("unattributed: %v J, want %v", got, unattributed)
+	}
+}
+
+// Of 10 GiB and a second: process 11 holds 2 and has never run, 12 holds 1 since half of it, 13 ended after a quarter with 4.
+func memoryScript() second {
+	now := time.Hour + time.Second
+	gone := task(13, time.Minute, 4)
+	gone.Exited = now - 750*time.Millisecond
+	return second{
+		use: []bpf.Usage{use(20, 0, 900, "burner")}, energy: []units.Microjoules{10e6},
+		tasks: []bpf.Task{task(11, time.Minute, 2), task(12, now-500*time.Millisecond, 1), gone},
+	}
+}
+
+func TestMemoryGoesByResidentSetAndTime(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, memoryScript())
+	windows, total, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{}})
+	expect(t, windows[0], map[int]units.Microjoules{11: 2e6, 12: 500_000, 13: 1e6, 20: 0}, 6_500_000, 0)
+	if got := windows[0].Idle[0]; got.How != "unused" || got.Watts != 6.5 {
+		t.Errorf("idle power %+v", got)
+	}
+	if e := windows[0].Energy[0]; e.Split != "resident_set" {
+		t.Errorf("split %q", e.Split)
+	}
+	if total.ProcessesSeen != 1 {
+		t.Errorf("%d processes ran, they say", total.ProcessesSeen)
+	}
+	// Nobody's memory is everybody's: by what they hold, whoever ran.
+	m = withScope(energy.Domain{Scope: energy.ScopeRAM}, memoryScript())
+	m.script[0].energy[0] = 7e6
+	windows, _, _ = watch(t, m, Config{IdleWatts: map[string]units.Watts{}, Idle: attribution.Active})
+	expect(t, windows[0], map[int]units.Microjoules{11: 4e6, 12: 1e6, 13: 2e6, 20: 0}, 0, 0)
+}
+
+// Pages that are shared count with each process: they may hold more than there is, and then there is nothing unused.
+func TestMemoryHeldTwice(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, second{energy: []units.Microjoules{10e6}, tasks: []bpf.Task{task(11, 0, 8), task(12, 0, 8)}})
+	windows, _, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{}})
+	expect(t, windows[0], map[int]units.Microjoules{11: 5e6, 12: 5e6}, 0, 0)
+}
+
+// What is written goes to who wrote it when the disks write it, though the process is gone by then.
+func TestDisksGoByBytes(t *testing.T) {
+	const mib = 1 << 20
+	reader, writer := task(11, time.Minute, 0), task(12, time.Minute, 0)
+	reader.Read, writer.Written, writer.Exited = 15*mib, 10*mib, time.Hour+500*time.Millisecond
+	e := []units.Microjoules{4e6}
+	m := withScope(energy.Domain{Scope: energy.ScopeStorage},
+		second{energy: e, tasks: []bpf.Task{reader, writer}, written: 5 * mib},
+		second{energy: e, written: 3 * mib},
+		second{energy: e, written: 9 * mib}, // and what the file system adds
+		second{energy: e, written: 1 * mib},
+	)
+	windows, total, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{"package-0": 2}})
+	expect(t, windows[0], map[int]units.Microjoules{11: 1_500_000, 12: 500_000}, 2e6, 0)
+	expect(t, windows[1], map[int]units.Microjoules{12: 2e6}, 2e6, 0)
+	expect(t, windows[2], map[int]units.Microjoules{12: 2e6}, 2e6, 0)
+	expect(t, windows[3], map[int]units.Microjoules{12: 0}, 2e6, 2e6)
+	expect(t, total, map[int]units.Microjoules{11: 1_500_000, 12: 4_500_000}, 8e6, 2e6)
+	if e := total.Energy[0]; e.Split != "block_io_bytes" {
+		t.Errorf("split %q", e.Split)
+	}
+}
+
+// A GPU's energy goes by device time; what no process claims is nobody's. One that uses it without having run has a row too.
+func TestGPUGoesByDeviceTime(t *testing.T) {
+	sec := time.Second
+	m := withScope(energy.Domain{Scope: energy.ScopeGPU, Shared: true},
+		second{use: []bpf.Usage{use(11, 0, 500, "train"), use(20, 0, 400, "other")}, energy: []units.Microjoules{100e6},
+			shares: []energy.Share{{Domain: 0, PID: 11, Busy: sec / 2}, {Domain: 0, PID: 99, Busy: sec / 4}, {Domain: 0, Busy: sec / 4}, {Domain: 7, PID: 11, Busy: sec}, {PID: 11, Busy: -sec}}},
+		second{energy: []units.Microjoules{60e6}, shares: []energy.Share{{Domain: 0, PID: 11, Busy: sec / 2}}},
+		second{energy: []units.Microjoules{60e6}},
+	)
+	windows, total, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{"package-0": 20}})
+	expect(t, windows[0], map[int]units.Microjoules{11: 40e6, 99: 20e6, 20: 0}, 20e6, 20e6)
+	expect(t, windows[1], map[int]units.Microjoules{11: 40e6}, 20e6, 0)
+	expect(t, windows[2], nil, 20e6, 40e6)
+	if r := find(total, snapshot.Process, 11); r.ByDomain[0] != 80e6 || r.Comm != "train" {
+		t.Errorf("total of 11: %+v", r)
+	}
+	if e := total.Energy[0]; e.Split != "device_time" {
+		t.Errorf("split %q", e.Split)
+	}
+}
+
+// A GPU of which nothing tells who uses it: all of its energy is nobody's, and is not called idle either.
+func TestGPUOfNobody(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeGPU}, second{use: []bpf.Usage{use(11, 0, 500, "a")}, energy: []units.Microjoules{100e6}})
+	windows, _, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{}})
+	expect(t, windows[0], map[int]units.Microjoules{11: 0}, 0, 100e6)
+}
+
+// A GPU's floor is learned from its load, as a package's is: after quiet windows it is known.
+func TestGPUFloorIsLearned(t *testing.T) {
+	var script []second
+	for i := range 60 {
+		load := time.Duration(i%4) * time.Second / 4
+		script = append(script, second{
+			energy: []units.Microjoules{units.Microjoules(60e6 + 200e6*load.Seconds())},
+			shares: []energy.Share{{Domain: 0, PID: 11, Busy: load}},
+		})
+	}
+	windows, _, _ := watch(t, withScope(energy.Domain{Scope: energy.ScopeGPU, Shared: true}, script...), Config{IdleWatts: map[string]units.Watts{}})
+	last := windows[len(windows)-1].Idle[0]
+	if last.How != "learned" || last.Watts < 59 || last.Watts > 61 {
+		t.Errorf("idle power %+v, want 60 W learned", last)
+	}
+}
+
+// An estimate tells its own idle part, with its bounds.
+func TestOwnIdle(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeStorage, OwnIdle: true}, second{energy: []units.Microjoules{5e6}})
+	windows, _, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{}})
+	if got := windows[0].Idle[0]; got.How != "model" || got.Watts != 0 {
+		t.Errorf("idle power %+v", got)
+	}
+	expect(t, windows[0], nil, 0, 5e6)
+}
+
+// Looks are paid for by the time since the last one, are never made for domains that do not ask for them, and are made when asked.
+func TestWhenToLook(t *testing.T) {
+	slow := &looks{domains: []energy.Domain{{Scope: energy.ScopeRAM}}}
+	if !slow.due(time.Hour, false) || slow.due(time.Hour-1, false) || !slow.due(time.Hour-1, true) {
+		t.Error("the first edge, one before the next, and one that is asked for")
+	}
+	if _, err := slow.read(time.Hour, slowLooker{newMachine()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if slow.due(time.Hour+time.Second, false) || !slow.due(time.Hour+time.Minute, false) {
+		t.Errorf("a look of 10 ms: the next one is due in %v", slow.next-time.Hour)
+	}
+	never := &looks{domains: []energy.Domain{{Scope: energy.ScopePackage}}}
+	if never.due(time.Hour, false) || never.due(2*time.Hour, true) {
+		t.Error("a look that no domain asks for")
+	}
+}
+
+type slowLooker struct{ *machine }
+
+func (s slowLooker) Look(into []bpf.Task) ([]bpf.Task, error) {
+	time.Sleep(10 * time.Millisecond)
+	return into, nil
+}
