@@ -1,12 +1,16 @@
 package engine
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/attribution"
 	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/intensity"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/host"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
@@ -57,9 +61,10 @@ func memoryScript() second {
 }
 
 func TestMemoryGoesByResidentSetAndTime(t *testing.T) {
-	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, memoryScript())
+	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, memoryScript(), second{energy: []units.Microjoules{10e6}, tasks: []bpf.Task{task(11, time.Minute, 2), task(14, time.Hour+1500*time.Millisecond, 1)}})
 	windows, total, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{}})
 	expect(t, windows[0], map[int]units.Microjoules{11: 2e6, 12: 500_000, 13: 1e6, 20: 0}, 6_500_000, 0)
+	expect(t, windows[1], map[int]units.Microjoules{11: 2e6, 12: 0, 13: 0, 14: 500_000}, 7_500_000, 0)
 	if got := windows[0].Idle[0]; got.How != "unused" || got.Watts != 6.5 {
 		t.Errorf("idle power %+v", got)
 	}
@@ -95,6 +100,7 @@ func TestDisksGoByBytes(t *testing.T) {
 		second{energy: e, written: 9 * mib}, // and what the file system adds
 		second{energy: e, written: 1 * mib},
 	)
+	m.energy[0].Written = 100 * mib // before the baseline
 	windows, total, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{"package-0": 2}})
 	expect(t, windows[0], map[int]units.Microjoules{11: 1_500_000, 12: 500_000}, 2e6, 0)
 	expect(t, windows[1], map[int]units.Microjoules{12: 2e6}, 2e6, 0)
@@ -167,7 +173,7 @@ func TestWhenToLook(t *testing.T) {
 	if !slow.due(time.Hour, false) || slow.due(time.Hour-1, false) || !slow.due(time.Hour-1, true) {
 		t.Error("the first edge, one before the next, and one that is asked for")
 	}
-	if _, err := slow.read(time.Hour, slowLooker{newMachine()}, nil); err != nil {
+	if _, err := slow.read(time.Hour, slowLooker{newMachine(), new(int)}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if slow.due(time.Hour+time.Second, false) || !slow.due(time.Hour+time.Minute, false) {
@@ -179,9 +185,36 @@ func TestWhenToLook(t *testing.T) {
 	}
 }
 
-type slowLooker struct{ *machine }
+// The last window has what memory and disks used since the last look, though none is due.
+func TestTheEndLooks(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, second{}, second{}, second{}, second{})
+	slow := slowLooker{machine: m, looks: new(int)}
+	cfg := Config{By: ByProcess, Interval: time.Second, PUE: 1, Factor: intensity.World("test"), IdleWatts: map[string]units.Watts{"dram-0": 0, "package-1": 0}}
+	e, err := New(cfg, Parts{
+		Collector: slow, Source: m, Busy: busyOf{m}, Topology: host.Topology{{Online: true}, {Online: true}}, Cgroups: identity.OpenCgroups(""),
+		Users: identity.ReadUsers("/nonexistent"), Now: m.clock, SinceBoot: func() time.Duration { return m.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Rebase(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Run(context.Background(), 3*time.Second, func(*snapshot.Snapshot) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if *slow.looks != 3 { // both baselines and the end
+		t.Errorf("%d looks of 10 ms in 3 s", *slow.looks)
+	}
+}
+
+type slowLooker struct {
+	*machine
+	looks *int
+}
 
 func (s slowLooker) Look(into []bpf.Task) ([]bpf.Task, error) {
 	time.Sleep(10 * time.Millisecond)
+	*s.looks++
 	return into, nil
 }
