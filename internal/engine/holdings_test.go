@@ -167,6 +167,26 @@ func TestOwnIdle(t *testing.T) {
 	expect(t, windows[0], nil, 0, 5e6)
 }
 
+// A window lists those who ran and those who hold much; the total has everybody.
+func TestSleepersAreOneRow(t *testing.T) {
+	second := second{use: []bpf.Usage{use(20, 0, 900, "burner")}, energy: []units.Microjoules{10e6}, tasks: []bpf.Task{task(11, 0, 2)}}
+	for pid := uint32(100); pid < 200; pid++ {
+		small := task(pid, 0, 0)
+		small.Resident = 1 << 20
+		second.tasks = append(second.tasks, small)
+	}
+	windows, total, _ := watch(t, withScope(energy.Domain{Scope: energy.ScopeRAM}, second), Config{IdleWatts: map[string]units.Watts{}})
+	if n := len(windows[0].Rows); n != 5 || find(windows[0], snapshot.Process, 11).PID != 11 || find(windows[0], snapshot.Process, 20).PID != 20 {
+		t.Errorf("%d rows: %+v", n, windows[0].Rows)
+	}
+	if got, want := joulesOf(windows[0], snapshot.Others, 0), units.Microjoules(97_656); got < want-1 || got > want+1 {
+		t.Errorf("others have %v J, want %v", got, want)
+	}
+	if n := len(total.Rows); n != 2+100+2 || joulesOf(total, snapshot.Process, 150) == 0 {
+		t.Errorf("%d rows in the total", n)
+	}
+}
+
 // Looks are paid for by the time since the last one, are never made for domains that do not ask for them, and are made when asked.
 func TestWhenToLook(t *testing.T) {
 	slow := &looks{domains: []energy.Domain{{Scope: energy.ScopeRAM}}}
@@ -176,7 +196,7 @@ func TestWhenToLook(t *testing.T) {
 	if _, err := slow.read(time.Hour, slowLooker{newMachine(), new(int)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if slow.due(time.Hour+time.Second, false) || !slow.due(time.Hour+time.Minute, false) {
+	if slow.due(time.Hour+20*time.Second, false) || !slow.due(time.Hour+5*time.Minute, false) {
 		t.Errorf("a look of 10 ms: the next one is due in %v", slow.next-time.Hour)
 	}
 	never := &looks{domains: []energy.Domain{{Scope: energy.ScopePackage}}}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
@@ -12,10 +13,10 @@ type Looker interface {
 	Look(into []bpf.Task) ([]bpf.Task, error)
 }
 
-// lookCost bounds what reading for looks may cost, as a part of one CPU; to book what is found costs some times as much. Each look is
-// paid for by the time since the one before: every step on a machine of a few thousand processes, every few seconds on one of twenty
-// thousand.
-const lookCost = 0.002
+// lookCost bounds what reading for looks may cost, as a part of one CPU; to book what is found costs some five times as much. Each look is
+// paid for by the time since the one before: every second on a machine of a thousand processes, every few seconds on one of five thousand.
+// What memory and disks used comes with the window that has the look.
+const lookCost = 0.0004
 
 // looks decides when to look at all processes: what that costs grows with how many there are, and is asked for only by domains of memory
 // and storage.
@@ -29,13 +30,19 @@ type looks struct {
 func (l *looks) due(at time.Duration, asked bool) bool {
 	if !l.began {
 		l.began, l.next = true, never
-		for _, d := range l.domains {
-			if d.Scope == energy.ScopeRAM || d.Scope == energy.ScopeStorage {
-				l.next = at
-			}
+		if Looks(l.domains) {
+			l.next = at
 		}
 	}
 	return l.next != never && (asked || at >= l.next)
+}
+
+// Looks tells whether one of the domains is split by what a Look tells.
+func Looks(domains []energy.Domain) bool {
+	return slices.ContainsFunc(domains, func(d energy.Domain) bool {
+		s := splitOf(&d)
+		return s == splitResident || s == splitBlockIO
+	})
 }
 
 const never = time.Duration(1<<63 - 1)

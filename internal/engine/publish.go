@@ -17,6 +17,9 @@ import (
 
 // publish turns what was added up into a Snapshot.
 func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
+	if !a.isTotal {
+		a.foldSleepers()
+	}
 	e.top(a)
 	s := &snapshot.Snapshot{
 		Kind: kind, By: e.cfg.By, IdlePolicy: e.cfg.Idle.String(), Start: a.start, End: a.end, Seconds: a.seconds.Seconds(),
@@ -88,6 +91,28 @@ func (e *Engine) top(a *accumulator) {
 		return cmp.Or(cmp.Compare(y.sum(), x.sum()), cmp.Compare(y.time, x.time), cmp.Compare(x.key.id, y.key.id), cmp.Compare(x.key.name, y.key.name))
 	})
 	for _, r := range rows[e.cfg.Top:] {
+		a.absorb(r)
+		delete(a.rows, r.key)
+	}
+}
+
+// sleeperPart is what of a window's energy a row must have to be shown though nothing of it ran.
+const sleeperPart = 1000
+
+// foldSleepers puts those who did nothing but hold a little memory into one row: else every window would list every process there is. The
+// total has them all.
+func (a *accumulator) foldSleepers() {
+	var all units.Microjoules
+	for _, r := range a.rows {
+		all += r.sum()
+	}
+	var small []*accRow
+	for _, r := range a.rows {
+		if r.time == 0 && r.switches == 0 && rank(r.key.kind) == 0 && r.sum() < all/sleeperPart {
+			small = append(small, r)
+		}
+	}
+	for _, r := range small {
 		a.absorb(r)
 		delete(a.rows, r.key)
 	}
