@@ -17,6 +17,8 @@ type CPU struct {
 	ThreadsPerCore          int    // 0: not told (Arm)
 	Sockets                 int    // at least 1 once parsed; a guest sees what its host invented
 	Hypervisor              bool   // a guest; Arm has no such flag in cpuinfo, so callers ask the firmware
+	Instance                string // cloud instance type, such as m5.large; not in cpuinfo, callers ask the firmware; empty: none known
+	Governor                string // of CPU frequency, the same on all CPUs; not in cpuinfo; empty: none, or several
 }
 
 // ErrNoCPU says that a text lists no processor.

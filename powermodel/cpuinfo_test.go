@@ -149,6 +149,7 @@ func TestNormalName(t *testing.T) {
 	for in, want := range map[string]string{
 		"Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz":        "intel xeon e5-2680v2",
 		"Intel Xeon E3-1240V2":                             "intel xeon e3-1240v2",
+		"Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz":         "intel xeon e5-2670",
 		"AMD EPYC 7763 64-Core Processor":                  "amd epyc 7763",
 		"AMD Ryzen Threadripper PRO 5995WX 64-Cores":       "amd ryzen threadripper pro 5995wx",
 		"AMD Ryzen 7 PRO 4750G with Radeon Graphics":       "amd ryzen 7 pro 4750g",

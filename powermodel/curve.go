@@ -22,9 +22,9 @@ func share(u float64) float64 {
 	return min(u, 1)
 }
 
-// guestCurve was measured by RAPL on cloud metal with its default governor. SPECpower systems are tuned and lower their
-// frequency with the load, cloud hosts do not, so guests use this one (utilisation_curve.csv).
-const guestCurve = "rapl_cloud_teads"
+// hostCurve was measured by RAPL on cloud metal with its default governor. SPECpower systems are tuned and lower their frequency with the
+// load; cloud hosts do not, nor does a machine with the governor "performance", so these use it (utilisation_curve.csv).
+const hostCurve = "rapl_cloud_teads"
 
 // groupCurve picks the group of SPECpower curves by maker and by the year a part's results begin. Results from 2011
 // already belong to Sandy Bridge and Bulldozer, whose curves sit with those of 2012-2016.

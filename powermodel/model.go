@@ -11,21 +11,22 @@ import (
 // Range is an estimate with its bounds: Low <= Value <= High.
 type Range struct{ Value, Low, High units.Watts }
 
-// scopeWall is what every estimate includes: by SPECpower the whole server, with RAM, disks, fans and PSU loss.
-const scopeWall = "wall"
-
-// Model turns load into watts for one kind of CPU. Build it with Resolve.
+// Model turns load into watts for one kind of CPU. Build it with Resolve; As gives it for another scope.
 type Model struct {
 	Key       string // row of the power table: "zen3"; "tdp" or "default" where there is none
 	Microarch string // as identified; differs from Key where a relative stands in
 	How       string // one line for people: how the figures were found
-	Scope     string // what the watts include: wall
+	Scope     string // what the watts include: ScopeWall and so on
 	Idle, Max Range  // watts per hardware thread
 	CurveKey  string // row of utilisation_curve.csv
 	Curve     Curve
 	CurveLow  Curve
 	CurveHigh Curve
 	Guest     bool // bounds are at least +-50 %: who else is on the host is unknown
+
+	scopes    scopeFigures // zero: not made by Resolve
+	how       string       // How, but for the scope
+	packageBy string       // how the package's figures were found
 }
 
 // guestDoubt is the least relative error in a guest (placement, steal, overcommit, power supply are unknown there).
@@ -45,6 +46,11 @@ func (m Model) Watts(threads int, busyShare float64) Range {
 	}
 	r.Low, r.High = min(r.Low, r.Value), max(r.High, r.Value) // rounding must not cross them
 	return r
+}
+
+func (r Range) times(by float64) Range {
+	k := units.Watts(by)
+	return Range{r.Value * k, r.Low * k, r.High * k}
 }
 
 func between(n float64, idle, full units.Watts, f float64) units.Watts {

@@ -12,14 +12,27 @@ import (
 // checkModel holds every model to the promises of the package.
 func checkModel(t testing.TB, m Model) {
 	t.Helper()
-	if m.How == "" || m.Key == "" || m.CurveKey == "" || (m.Scope != scopeWall && m.Scope != "package") {
+	if m.How == "" || m.Key == "" || m.CurveKey == "" || (m.Scope != ScopeWall && m.Scope != ScopeServer && m.Scope != ScopePackage) {
 		t.Fatalf("not told how: %+v", m)
 	}
 	if strings.ContainsAny(m.How, "\n\x1b") {
 		t.Fatalf("not one line: %q", m.How)
 	}
-	if m.Idle.Low <= 0 || m.Max.Value <= m.Idle.Value || m.Scope != scopeWall {
+	if m.Idle.Low <= 0 || m.Max.Value <= m.Idle.Value {
 		t.Fatalf("idle and full: %+v", m)
+	}
+	if m.Scope == ScopeWall { // then the other scopes hold them too, and each is inside the next
+		server, pkg := m.As(ScopeServer), m.As(ScopePackage)
+		checkModel(t, server)
+		checkModel(t, pkg)
+		if m.As(ScopeWall) != m || server.As(ScopeWall) != m || m.As("psys") != m {
+			t.Fatalf("%s: the way back to the wall is lost", m.How)
+		}
+		for _, u := range []float64{0, 0.1, 0.5, 1} {
+			if w, s, p := m.Watts(8, u).Value, server.Watts(8, u).Value, pkg.Watts(8, u).Value; !(p < s && s < w) {
+				t.Fatalf("%s at %g: package %v, server %v, wall %v", m.How, u, p, s, w)
+			}
+		}
 	}
 	last, lastShare := Range{-1, -1, -1}, 1.0
 	for i := range 101 {
@@ -94,7 +107,7 @@ func TestEverySignature(t *testing.T) {
 		cpu.Hypervisor = true
 		g := Resolve(cpu)
 		checkModel(t, g)
-		if g.CurveKey != guestCurve || !g.Guest {
+		if g.CurveKey != hostCurve || !g.Guest {
 			t.Errorf("guest on %s uses %s", r.microarch, g.CurveKey)
 		}
 		if r.powerKey != "" && g.Key != r.powerKey {
@@ -143,7 +156,7 @@ func TestEveryName(t *testing.T) {
 func TestCurvesRise(t *testing.T) {
 	for _, vendor := range []string{"intel", "amd", "arm", ""} {
 		for _, year := range []int{0, 2007, 2011, 2014, 2017, 2026} {
-			for _, key := range []string{groupCurve(vendor, year), guestCurve} {
+			for _, key := range []string{groupCurve(vendor, year), hostCurve} {
 				c, ok := tables().curves[key]
 				if !ok || c[0] != 0 || c[10] != 1 {
 					t.Fatalf("%s: %v %v", key, ok, c)

@@ -6,7 +6,7 @@ import "strings"
 const maxName = 128
 
 // normalName brings the names of /proc/cpuinfo and of the tables to one spelling:
-// "Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz" and "Intel Xeon E5-2680V2" both give "intel xeon e5-2680v2".
+// "Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz" and "Intel Xeon E5-2680V2" both give "intel xeon e5-2680v2". Parts before v2 end in " 0".
 func normalName(s string) string {
 	if len(s) > maxName {
 		s = s[:maxName]
@@ -24,7 +24,8 @@ func normalName(s string) string {
 	words := strings.Fields(s)
 	out := make([]byte, 0, len(s))
 	for i, w := range words {
-		if noiseWord(w) || (w == "gen" && i > 0 && ordinal(words[i-1])) || (ordinal(w) && i+1 < len(words) && words[i+1] == "gen") {
+		last := i+1 == len(words)
+		if noiseWord(w) || (w == "0" && last) || (w == "gen" && i > 0 && ordinal(words[i-1])) || (ordinal(w) && !last && words[i+1] == "gen") {
 			continue
 		}
 		if len(out) > 0 && !generation(w) {

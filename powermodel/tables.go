@@ -18,7 +18,10 @@ type powerRow struct {
 	results              int
 	idle, max            [3]float64 // quartiles p25, p50, p75
 	threadsPerCore       float64
-	from, to             int // years of publication
+	memoryGB             float64 // in those servers, per thread
+	maxToTDP             float64 // full load per watt of TDP; 0: no TDP is listed for its parts
+	idleSocket           float64 // idle, per socket, median of its CPUs; 0: none is listed
+	from, to             int     // years of publication
 }
 
 // idRow maps an x86 signature or an Arm MIDR to a microarchitecture.
@@ -39,10 +42,14 @@ type cpuRow struct { // cpu_spec_power.csv, watts per socket
 	name, shown, microarch string
 	results                int
 	cores, threads         float64
+	memoryGB               float64 // per socket; 0: not known
 	idle, max              float64
 }
 
-type cloudRow struct{ fragment, microarch, powerKey string }
+type cloudRow struct {
+	fragment, microarch, powerKey string
+	cores                         float64 // per socket; 0: not known
+}
 
 type constant struct{ value, low, high float64 }
 
@@ -53,6 +60,8 @@ type tableSet struct {
 	clouds    []cloudRow
 	curves    map[string]Curve
 	constants map[string]constant
+	instances map[string]idRow // by cloud instance type, or by its family
+	disks     map[string]diskRow
 	tdp       string // "\nname,watts\n..."; names are normal, searched in place, since one look-up does not pay for a map of 4,885
 }
 
@@ -60,13 +69,15 @@ type tableSet struct {
 var tables = sync.OnceValue(func() *tableSet {
 	t := &tableSet{
 		power: map[string]powerRow{}, cpus: map[string]cpuRow{}, curves: map[string]Curve{}, constants: map[string]constant{},
+		instances: map[string]idRow{}, disks: map[string]diskRow{},
 	}
 	for _, r := range rows("microarch_power.csv") {
 		t.power[r["microarch"]] = powerRow{
 			key: r["microarch"], vendor: r["vendor"], example: r["example"], results: int(r.num("n")),
 			idle:           [3]float64{r.num("idle_w_thread_p25"), r.num("idle_w_thread_p50"), r.num("idle_w_thread_p75")},
 			max:            [3]float64{r.num("max_w_thread_p25"), r.num("max_w_thread_p50"), r.num("max_w_thread_p75")},
-			threadsPerCore: r.num("threads_per_core"), from: int(r.num("pub_from")), to: int(r.num("pub_to")),
+			threadsPerCore: r.num("threads_per_core"), memoryGB: r.num("ram_gb_per_thread"), maxToTDP: r.optional("max_to_tdp"),
+			idleSocket: r.optional("idle_w_socket"), from: int(r.num("pub_from")), to: int(r.num("pub_to")),
 		}
 	}
 	for _, r := range rows("cpuid_microarch.csv") {
@@ -84,14 +95,15 @@ var tables = sync.OnceValue(func() *tableSet {
 	for _, r := range rows("cpu_spec_power.csv") {
 		c := cpuRow{
 			name: normalName(r["cpu"]), shown: r["cpu"], microarch: r["microarch"], results: int(r.num("n")),
-			cores: r.num("cores_per_chip"), threads: r.num("threads_per_chip"), idle: r.num("idle_w_per_chip"), max: r.num("max_w_per_chip"),
+			cores: r.num("cores_per_chip"), threads: r.num("threads_per_chip"), memoryGB: r.optional("ram_gb_per_chip"),
+			idle: r.num("idle_w_per_chip"), max: r.num("max_w_per_chip"),
 		}
 		if c.results > t.cpus[c.name].results { // two spellings of one name: the one with more results
 			t.cpus[c.name] = c
 		}
 	}
 	for _, r := range rows("cloud_cpu.csv") {
-		t.clouds = append(t.clouds, cloudRow{normalName(r["name_contains"]), r["microarch"], r["power_key"]})
+		t.clouds = append(t.clouds, cloudRow{normalName(r["name_contains"]), r["microarch"], r["power_key"], r.optional("cores_per_socket")})
 	}
 	for _, r := range rows("utilisation_curve.csv") {
 		var c Curve
@@ -106,6 +118,16 @@ var tables = sync.OnceValue(func() *tableSet {
 			c.low, c.high = r.num("low"), r.num("high")
 		}
 		t.constants[r["name"]] = c
+	}
+	for _, r := range rows("instance_platform.csv") {
+		t.instances[r["instance"]] = idRow{microarch: r["microarch"], powerKey: r["power_key"]}
+	}
+	for _, r := range rows("storage.csv") {
+		t.disks[r["kind"]] = diskRow{
+			idle:   constant{r.num("idle_w"), r.num("idle_w_low"), r.num("idle_w_high")},
+			active: constant{r.num("active_w"), r.num("active_w_low"), r.num("active_w_high")},
+			perTB:  r["per"] == "TB",
+		}
 	}
 	text, err := files.ReadFile("data/cpu_tdp.csv")
 	if err != nil {
@@ -170,6 +192,14 @@ func (r row) num(column string) float64 {
 		panic(fmt.Sprintf("column %s of %v: %v", column, r, err))
 	}
 	return v
+}
+
+// optional gives 0 for an empty column.
+func (r row) optional(column string) float64 {
+	if r[column] == "" {
+		return 0
+	}
+	return r.num(column)
 }
 
 func (r row) span(column string) span {

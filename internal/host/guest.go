@@ -23,7 +23,7 @@ func Virtual(sysfs, procfs string) (virtual, known bool) {
 	vendor, product := dmi("sys_vendor"), dmi("product_name")
 	switch {
 	case vendor == "Amazon EC2":
-		return !strings.HasSuffix(product, ".metal"), true
+		return !strings.Contains(product, ".metal"), true // and m8g.metal-24xl
 	case vendor == "Microsoft Corporation": // its laptops are from the same vendor
 		return product == "Virtual Machine", true
 	}
