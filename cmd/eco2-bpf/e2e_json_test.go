@@ -183,7 +183,9 @@ func checkLine(t testing.TB, line string) *wireReport {
 		for _, w := range r.Rows {
 			sum += micro(t, w.ByDomain[e.Domain])
 		}
-		if sum != used || used <= 0 {
+		// What memory and disks used comes with the window that has a look at all processes, at the latest with the last one.
+		late := r.Kind == "window" && (e.Domain == "estimate:ram" || e.Domain == "estimate:storage")
+		if sum != used || used < 0 || used == 0 && !late {
 			t.Errorf("%s: rows add up to %d uJ of %d", e.Domain, sum, used)
 		}
 		if low, high := micro(t, e.Low), micro(t, e.High); low > used || high < used {

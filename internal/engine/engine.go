@@ -177,7 +177,7 @@ func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Part
 		case split == splitDevice:
 			floors[i].learns = powermodel.NewFloor(1, powermodel.GPU())
 		default:
-			floors[i].learns = powermodel.NewFloor(len(parts.Topology.CPUsOf(d.Socket, d.Die)), parts.Model)
+			floors[i].learns = powermodel.NewFloor(len(parts.Topology.CPUsOf(d.Socket, d.Die)), parts.Model.As(powermodel.ScopePackage))
 		}
 	}
 	if used < len(given) {

@@ -187,17 +187,17 @@ func TestSleepersAreOneRow(t *testing.T) {
 	}
 }
 
-// Looks are paid for by the time since the last one, are never made for domains that do not ask for them, and are made when asked.
+// After a look comes a pause by how many processes there are; none is made for domains that do not ask for it, and one when it is asked for.
 func TestWhenToLook(t *testing.T) {
-	slow := &looks{domains: []energy.Domain{{Scope: energy.ScopeRAM}}}
-	if !slow.due(time.Hour, false) || slow.due(time.Hour-1, false) || !slow.due(time.Hour-1, true) {
+	l := &looks{domains: []energy.Domain{{Scope: energy.ScopeRAM}}}
+	if !l.due(time.Hour, false) || l.due(time.Hour-1, false) || !l.due(time.Hour-1, true) {
 		t.Error("the first edge, one before the next, and one that is asked for")
 	}
-	if _, err := slow.read(time.Hour, slowLooker{newMachine(), new(int)}, nil); err != nil {
+	if _, err := l.read(time.Hour, crowd{machine: newMachine(), looks: new(int)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if slow.due(time.Hour+20*time.Second, false) || !slow.due(time.Hour+5*time.Minute, false) {
-		t.Errorf("a look of 10 ms: the next one is due in %v", slow.next-time.Hour)
+	if l.due(time.Hour+7*time.Second, false) || !l.due(time.Hour+9*time.Second, false) {
+		t.Errorf("a look at 10,000 processes: the next one is due in %v", l.next-time.Hour)
 	}
 	never := &looks{domains: []energy.Domain{{Scope: energy.ScopePackage}}}
 	if never.due(time.Hour, false) || never.due(2*time.Hour, true) {
@@ -208,10 +208,10 @@ func TestWhenToLook(t *testing.T) {
 // The last window has what memory and disks used since the last look, though none is due.
 func TestTheEndLooks(t *testing.T) {
 	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, second{}, second{}, second{}, second{})
-	slow := slowLooker{machine: m, looks: new(int)}
+	c := crowd{machine: m, looks: new(int)}
 	cfg := Config{By: ByProcess, Interval: time.Second, PUE: 1, Factor: intensity.World("test"), IdleWatts: map[string]units.Watts{"dram-0": 0, "package-1": 0}}
 	e, err := New(cfg, Parts{
-		Collector: slow, Source: m, Busy: busyOf{m}, Topology: host.Topology{{Online: true}, {Online: true}}, Cgroups: identity.OpenCgroups(""),
+		Collector: c, Source: m, Busy: busyOf{m}, Topology: host.Topology{{Online: true}, {Online: true}}, Cgroups: identity.OpenCgroups(""),
 		Users: identity.ReadUsers("/nonexistent"), Now: m.clock, SinceBoot: func() time.Duration { return m.now },
 	})
 	if err != nil {
@@ -223,18 +223,21 @@ func TestTheEndLooks(t *testing.T) {
 	if err := e.Run(context.Background(), 3*time.Second, func(*snapshot.Snapshot) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if *slow.looks != 3 { // both baselines and the end
-		t.Errorf("%d looks of 10 ms in 3 s", *slow.looks)
+	if *c.looks != 3 { // both baselines and the end
+		t.Errorf("%d looks at 10,000 processes in 3 s", *c.looks)
 	}
 }
 
-type slowLooker struct {
+// crowd is a machine of 10,000 processes.
+type crowd struct {
 	*machine
 	looks *int
 }
 
-func (s slowLooker) Look(into []bpf.Task) ([]bpf.Task, error) {
-	time.Sleep(10 * time.Millisecond)
-	*s.looks++
+func (c crowd) Look(into []bpf.Task) ([]bpf.Task, error) {
+	*c.looks++
+	for pid := range uint32(10_000) {
+		into = append(into, task(pid+1000, 0, 0))
+	}
 	return into, nil
 }
