@@ -16,7 +16,9 @@ const maxWatts = 1e6
 
 // ZoneModel is what an estimate needs to know about one socket (or, with Socket -1, about a whole machine).
 type ZoneModel struct {
+	Name   string // of the domain, behind "estimate:"; empty: by the socket
 	Socket int
+	Die    int          // -1: all of the socket
 	CPUs   []int        // numbers of the CPUs that are online, as Edge.Busy counts them
 	Online func() []int // asked at each edge, for machines where CPUs come and go; nil: CPUs stay
 	Detail string       // one line for people: the model and where its numbers are from
@@ -56,10 +58,14 @@ func (j *joules) add(w units.Watts, dt time.Duration) {
 func NewEstimate(models []ZoneModel) Source {
 	s := &estimate{}
 	for _, m := range models {
-		d := Domain{Name: fmt.Sprintf("estimate:package-%d", m.Socket), Socket: m.Socket, Die: -1,
+		d := Domain{Name: "estimate:" + m.Name, Socket: m.Socket, Die: m.Die,
 			Method: Estimated, Source: sourceEstimate, Scope: m.Scope, Detail: m.Detail, OwnIdle: true}
-		if m.Socket < 0 {
+		switch {
+		case m.Name != "":
+		case m.Socket < 0:
 			d.Name = "estimate:machine"
+		default:
+			d.Name = fmt.Sprintf("estimate:package-%d", m.Socket)
 		}
 		s.domains = append(s.domains, d)
 		s.zones = append(s.zones, &estimateZone{model: m, busy: make([]time.Duration, len(m.CPUs))})

@@ -17,7 +17,7 @@ func linear(cpus int, u float64) Bounds {
 }
 
 func twoCPUs() *estimate {
-	return NewEstimate([]ZoneModel{{Socket: 1, CPUs: []int{0, 3}, Detail: "test model", Scope: "package", Watts: linear}}).(*estimate)
+	return NewEstimate([]ZoneModel{{Socket: 1, Die: -1, CPUs: []int{0, 3}, Detail: "test model", Scope: "package", Watts: linear}}).(*estimate)
 }
 
 func busy(ms ...int) []time.Duration {
@@ -29,7 +29,7 @@ func busy(ms ...int) []time.Duration {
 }
 
 func TestEstimateDomains(t *testing.T) {
-	s := NewEstimate([]ZoneModel{{Socket: 0, Detail: "a", Scope: "package"}, {Socket: -1, Scope: "wall"}})
+	s := NewEstimate([]ZoneModel{{Socket: 0, Die: -1, Detail: "a", Scope: "package"}, {Socket: -1, Die: -1, Scope: "wall"}})
 	want := []Domain{{"estimate:package-0", 0, -1, Estimated, "estimate", "package", "a", 0, false, true}, {"estimate:machine", -1, -1, Estimated, "estimate", "wall", "", 0, false, true}}
 	if d := s.Domains(); len(d) != 2 || d[0] != want[0] || d[1] != want[1] {
 		t.Errorf("%+v", d)
@@ -96,7 +96,7 @@ func TestEstimateRange(t *testing.T) {
 // A hundred thousand windows of odd lengths: the sum is the integral, not off by a rounding each.
 func TestEstimateNeverDrifts(t *testing.T) {
 	const watts = 0.1234567
-	e := NewEstimate([]ZoneModel{{CPUs: []int{0}, Watts: func(int, float64) Bounds { return Bounds{watts, watts / 3, watts * 3} }}})
+	e := NewEstimate([]ZoneModel{{Die: -1, CPUs: []int{0}, Watts: func(int, float64) Bounds { return Bounds{watts, watts / 3, watts * 3} }}})
 	out, r := make([]Sample, 1), rand.New(rand.NewPCG(1, 1))
 	var last Sample
 	edge := Edge{Busy: busy(0)}
@@ -122,7 +122,7 @@ func TestEstimateNeverDrifts(t *testing.T) {
 
 func TestBadModelIsNotCounted(t *testing.T) {
 	for _, w := range []float64{math.NaN(), math.Inf(1), -1, 2e6} {
-		e := NewEstimate([]ZoneModel{{CPUs: []int{0}, Watts: func(int, float64) Bounds { return Bounds{units.Watts(w), 1, 2} }}})
+		e := NewEstimate([]ZoneModel{{Die: -1, CPUs: []int{0}, Watts: func(int, float64) Bounds { return Bounds{units.Watts(w), 1, 2} }}})
 		out := make([]Sample, 1)
 		e.Read(Edge{Busy: busy(0)}, out)
 		e.Read(Edge{Time: time.Second, Busy: busy(0)}, out)
@@ -135,7 +135,7 @@ func TestBadModelIsNotCounted(t *testing.T) {
 // A CPU that comes online is one more from then on; one that goes is one less.
 func TestEstimateFollowsCPUs(t *testing.T) {
 	cpus := []int{0}
-	e, out := NewEstimate([]ZoneModel{{CPUs: cpus, Online: func() []int { return cpus }, Watts: linear}}), make([]Sample, 1)
+	e, out := NewEstimate([]ZoneModel{{Die: -1, CPUs: cpus, Online: func() []int { return cpus }, Watts: linear}}), make([]Sample, 1)
 	at := func(s int, b []time.Duration, want, idle units.Microjoules) {
 		t.Helper()
 		e.Read(Edge{Time: time.Duration(s) * time.Second, Busy: b}, out)

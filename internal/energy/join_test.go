@@ -14,7 +14,7 @@ func (s sharing) Shares(into []Share) []Share {
 }
 
 func TestJoin(t *testing.T) {
-	two := NewEstimate([]ZoneModel{{Socket: 0, CPUs: []int{0}, Watts: linear}, {Socket: 1, CPUs: []int{1}, Watts: linear}})
+	two := NewEstimate([]ZoneModel{{Socket: 0, Die: -1, CPUs: []int{0}, Watts: linear}, {Socket: 1, Die: -1, CPUs: []int{1}, Watts: linear}})
 	s := Join(NewMemory(watts(3), "m"), sharing{two}, sharing{two})
 	var names []string
 	for _, d := range s.Domains() {

@@ -27,14 +27,13 @@ const (
 type powercap struct {
 	domains []Domain
 	zones   []*zone
-	asleep  func() time.Duration // how long the machine has been suspended since boot
-	slept   time.Duration
+	sleep
 }
 
 type zone struct {
 	meter  meter
 	energy *counterFile
-	rng    *counterFile
+	rng    *counterFile // nil: the counter has none
 }
 
 // OpenPowercap finds the RAPL zones under sysfs (usually /sys). The reasons say for each zone why it is or is not a domain, also when there is an error.
@@ -74,7 +73,7 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 		c.add(z, raw)
 	}
 	reasons = append(reasons, c.reasons...)
-	p := &powercap{asleep: suspended}
+	p := &powercap{sleep: sleep{asleep: suspended}}
 	packages := 0
 	var opened []Reason
 	for _, cand := range c.sorted() {
@@ -84,7 +83,8 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 			broken = append(broken, err)
 			continue
 		}
-		opened = append(opened, Reason{Source: sourcePowercap, OK: true, Text: cand.domain.Name + " is read from " + z.energy.name})
+		opened = append(opened, Reason{Source: sourcePowercap, OK: true, Part: cand.part(true),
+			Text: cand.domain.Name + " is read from " + z.energy.name})
 		cand.domain.Detail = z.energy.path
 		p.domains, p.zones = append(p.domains, cand.domain), append(p.zones, z)
 		if cand.domain.Scope == kindPackage {
@@ -94,7 +94,9 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 	if packages == 0 { // memory alone would pass for the machine
 		_ = p.Close()
 		for _, r := range opened {
-			reasons = append(reasons, Reason{Source: sourcePowercap, Text: strings.Replace(r.Text, "is read from", "could be read from", 1) + ", but there is no package beside it"})
+			r.OK, r.Part.Counted = false, false
+			r.Text = strings.Replace(r.Text, "is read from", "could be read from", 1) + ", but there is no package beside it"
+			reasons = append(reasons, r)
 		}
 		err := fmt.Errorf("no package among the powercap zones under %s can be used: see the reasons", class)
 		if len(broken) > 0 {
@@ -112,11 +114,21 @@ func openEither(cand *candidate, f files) (*zone, []Reason, error) {
 		return z, reasons, err
 	}
 	if err == nil {
-		return z, append(reasons, skipped(true, cand.twin.id, "it is the same counter as "+cand.dir.id)), nil
+		return z, append(reasons, twinSkipped(cand, cand.twin.id, "it is the same counter as "+cand.dir.id)), nil
 	}
+	first := cand.dir.id
 	cand.dir = *cand.twin
 	z, more, err := openZone(*cand, f)
+	if err == nil { // the domain is counted after all, so the part that is not is the zone
+		reasons[0].Part.Name, reasons[0].Part.Inside = first, cand.domain.Name
+	}
 	return z, append(reasons, more...), err
+}
+
+func twinSkipped(cand *candidate, id, why string) Reason {
+	r := skipped(true, id, why)
+	r.Part.Scope, r.Part.Inside = cand.domain.Scope, cand.domain.Name
+	return r
 }
 
 // openZone opens the counter and reads it once to see that it works; that value is not used.
@@ -129,19 +141,23 @@ func openZone(cand candidate, f files) (*zone, []Reason, error) {
 	if err != nil {
 		z.energy.close()
 		err = fmt.Errorf("%s: %w", z.energy.name, err)
-		return nil, []Reason{{Source: sourcePowercap, Text: cand.domain.Name + " cannot be read: " + err.Error(), Next: nextStep(err)}}, err
+		return nil, []Reason{{Source: sourcePowercap, Next: nextStep(err), Part: cand.part(false),
+			Text: cand.domain.Name + " cannot be read: " + err.Error()}}, err
 	}
 	rng, err := z.readRange()
 	z.meter = newMeter(cand.domain.Scope, rng)
 	if err != nil {
-		return z, []Reason{{Source: sourcePowercap, Next: nextStep(err),
+		return z, []Reason{{Source: sourcePowercap, Next: nextStep(err), Part: cand.part(true),
 			Text: fmt.Sprintf("%s: %s: %v: a wrap cannot be told from a reset", cand.domain.Name, z.rng.name, err)}}, nil
 	}
 	return z, nil, nil
 }
 
-// readRange gives 0 with an error when there is no range to use.
+// readRange gives 0 with an error when there should be a range and none can be used.
 func (z *zone) readRange() (int64, error) {
+	if z.rng == nil {
+		return 0, nil
+	}
 	defer z.rng.close()
 	if _, err := z.rng.reopen(); err != nil {
 		return 0, err
@@ -173,6 +189,23 @@ func nextStep(err error) string {
 		return nextRoot
 	}
 	return ""
+}
+
+// sleep tells a resume, after which counters may have been reset, from an ordinary window.
+type sleep struct {
+	asleep func() time.Duration // how long the machine has been suspended since boot
+	slept  time.Duration        // of it, what is known
+}
+
+// since gives how long the machine slept since the last call. At the first one it is the sleep since boot, which a baseline does not look at.
+func (s *sleep) since() time.Duration {
+	now := s.asleep()
+	d := now - s.slept
+	s.slept = now
+	if d < sleepNoise {
+		return 0
+	}
+	return d
 }
 
 // suspended is the time that CLOCK_BOOTTIME counts and CLOCK_MONOTONIC does not.

@@ -89,8 +89,17 @@ func (c *counterFile) reopen() (same bool, err error) {
 }
 
 func (c *counterFile) read() (int64, error) {
+	b, err := c.text()
+	if err != nil {
+		return 0, err
+	}
+	return parseCounter(b)
+}
+
+// text gives what is in the file, up to the size of the buffer, until the next call.
+func (c *counterFile) text() ([]byte, error) {
 	if c.fd < 0 {
-		return 0, fs.ErrClosed
+		return nil, fs.ErrClosed
 	}
 	for {
 		n, err := c.pread(c.fd, c.buf[:], 0)
@@ -98,9 +107,9 @@ func (c *counterFile) read() (int64, error) {
 			continue
 		}
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		return parseCounter(c.buf[:n])
+		return c.buf[:n], nil
 	}
 }
 

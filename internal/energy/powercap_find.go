@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Control types whose zones are RAPL counters. AMD's and Intel's newer TPMI zones are registered as intel-rapl too.
+// Control types whose zones are RAPL counters. AMD's zones and those of Intel's newer servers (drivers/powercap/intel_rapl_tpmi.c) are
+// registered as intel-rapl too, and never beside those of the MSRs: there can be one control type of a name.
 const (
 	controlRAPL = "intel-rapl"
 	controlMMIO = "intel-rapl-mmio"
@@ -69,6 +70,9 @@ func findZones(dir string) ([]zoneDir, []Reason, error) {
 			case !strings.Contains(name, ":"), seen[name]: // a zone's own files, or another control type
 			case !ok:
 				reasons = append(reasons, skipped(false, fmt.Sprintf("%.64q", name), "is no zone that this program knows"))
+			case strings.HasPrefix(control, controlRAPL+"-") && control != controlMMIO:
+				seen[name] = true
+				reasons = append(reasons, skipped(false, fmt.Sprintf("%.64q", name), "its control type is not known, and may show the same counters once more"))
 			case control != controlRAPL && control != controlMMIO:
 				seen[name] = true
 				reasons = append(reasons, skipped(true, fmt.Sprintf("%.64q", name), "is not a RAPL counter"))

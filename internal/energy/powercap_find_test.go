@@ -27,6 +27,11 @@ func TestDomainsOfTrees(t *testing.T) {
 			"package-1-die-1 1 1 intel-rapl:0", "dram-1-die-1 1 1 intel-rapl:0:0"}, nil},
 		{"mmio", []string{"package-0 0 -1 intel-rapl:0", "package-1 1 -1 intel-rapl-mmio:1"},
 			[]string{"+intel-rapl-mmio:0 skipped: it is the same counter as intel-rapl:0"}},
+		{"mmio-dram", []string{"package-0 0 -1 intel-rapl:0", "dram-0 0 -1 intel-rapl:0:0", "package-1 1 -1 intel-rapl:1", "dram-1 1 -1 intel-rapl-mmio:1:0"},
+			[]string{"+intel-rapl-mmio:0 skipped: it is the same counter as intel-rapl:0", "+intel-rapl-mmio:0:0 skipped: it is the same counter as intel-rapl:0:0",
+				"+intel-rapl-mmio:1 skipped: it is the same counter as intel-rapl:1", `-"intel-rapl-other:0" skipped: its control type is not known`}},
+		{"tpmi", []string{"package-0 0 -1 intel-rapl:0", "dram-0 0 -1 intel-rapl:0:1", "package-1 1 -1 intel-rapl:1", "dram-1 1 -1 intel-rapl:1:0"},
+			[]string{"+intel-rapl:0:0 skipped: psys contains"}},
 		{"psys-first", []string{"package-0 0 -1 intel-rapl:1"},
 			[]string{"+intel-rapl:0 skipped: psys contains", "+intel-rapl:1:0 skipped: psys-1 contains"}},
 		{"amd", []string{"package-0 0 -1 intel-rapl:0"}, []string{"+intel-rapl:0:0 skipped: core is inside"}},
@@ -69,6 +74,61 @@ func TestDomainsOfTrees(t *testing.T) {
 				t.Errorf("%d reasons, want %d: %q", len(texts), len(c.skipped), texts)
 			}
 		})
+	}
+}
+
+// Each zone is a line of the containment table: its name, what it includes, what includes it; * is counted.
+func TestPartsOfTrees(t *testing.T) {
+	for name, want := range map[string][]string{
+		"single": {"*package-0 package", "*dram-0 dram", "intel-rapl:0:0 core in package-0", "intel-rapl:0:1 uncore in package-0"},
+		"mmio":   {"*package-0 package", "*package-1 package", "intel-rapl-mmio:0 package in package-0"},
+		"mmio-dram": {"*package-0 package", "*dram-0 dram", "*package-1 package", "*dram-1 dram", "intel-rapl-mmio:0 package in package-0",
+			"intel-rapl-mmio:0:0 dram in dram-0", "intel-rapl-mmio:1 package in package-1", `"intel-rapl-other:0"`},
+		"tpmi":       {"*package-0 package in psys", "*dram-0 dram in psys", "*package-1 package in psys", "*dram-1 dram in psys", "psys psys"},
+		"psys-first": {"*package-0 package in psys", "psys psys", "psys-1 psys"},
+		"amd":        {"*package-0 package", "intel-rapl:0:0 core in package-0"},
+		"odd": {"*package-0 package", "*package-3 package", "package-2 package", `"intel-rapl:x"`, `"dtpm:0"`, "intel-rapl:0:0 package in package-0",
+			"intel-rapl:0:1 in package-0", "intel-rapl:1 package in package-0", "intel-rapl:2 package", "intel-rapl:3 dram", "intel-rapl:4", "intel-rapl:5", "intel-rapl:6"},
+	} {
+		_, reasons, err := openPowercap(tree(t, name), kernelFiles)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		checkParts(t, name, reasons, want)
+	}
+	// A package that only its twin can read, and memory that has no package beside it.
+	_, reasons, err := openPowercap(tree(t, "mmio"), failing("intel-rapl:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkParts(t, "twin", reasons, []string{"*package-0 package", "*package-1 package", "intel-rapl:0 package in package-0"})
+	_, reasons, _ = openPowercap(tree(t, "single"), failing("intel-rapl:0"))
+	checkParts(t, "dram alone", reasons, []string{"package-0 package", "dram-0 dram", "intel-rapl:0:0 core in package-0", "intel-rapl:0:1 uncore in package-0"})
+}
+
+// checkParts compares the parts that reasons tell, each once.
+func checkParts(t *testing.T, name string, reasons []Reason, want []string) {
+	t.Helper()
+	var got []string
+	for _, r := range reasons {
+		if r.Part.Name == "" {
+			continue
+		}
+		s := map[bool]string{true: "*"}[r.Part.Counted] + r.Part.Name
+		if r.Part.Scope != "" {
+			s += " " + r.Part.Scope
+		}
+		if r.Part.Inside != "" {
+			s += " in " + r.Part.Inside
+		}
+		if !slices.Contains(got, s) {
+			got = append(got, s)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", name, got, want)
 	}
 }
 

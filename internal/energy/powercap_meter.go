@@ -89,7 +89,7 @@ func (m *meter) add(v int64, now moment) string {
 		if m.lost {
 			mark = fmt.Sprintf("counter is back after %s: new baseline", seconds(now.at-m.last.at))
 		}
-		m.have, m.lost = true, false
+		m.have, m.lost, m.missed, m.slept = true, false, false, 0
 		m.last = baseline{v, now.at, now.at}
 		return mark
 	}

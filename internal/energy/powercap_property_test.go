@@ -167,3 +167,76 @@ func TestMeterNeverInvents(t *testing.T) {
 		t.Errorf("%d of %d resets were taken for wraps", ambiguous, resets)
 	}
 }
+
+// Sleeps, zones that go away, and ranges that change: a counter may start again in each, and the meter is told of each. So there is no exception
+// here: the sum is never more than was spent, no window has more than was spent since the value that it counts from, and a window that nothing
+// happened in has all of it.
+func TestMeterNeverInventsOverSleeps(t *testing.T) {
+	sleeps, resets, lost := 0, 0, 0
+	for seed := range uint64(300) {
+		h := &machine{Rand: rand.New(rand.NewPCG(seed, 5)), mod: pkgRange}
+		h.counter = h.Int64N(h.mod)
+		m := newMeter(kindPackage, h.mod)
+		m.add(h.counter, moment{at: h.at})
+		begin := h.spent
+		read, earlier := begin, begin // the truth at the last good read, and at the one before
+		quiet := true                 // nothing happened since the last good read
+		for i := range 300 {
+			var slept time.Duration
+			h.run(h.window(), h.Float64()*800)
+			switch h.IntN(10) {
+			case 0: // a machine that sleeps draws little, and its counter may go on or start again
+				slept = time.Duration(h.Int64N(int64(5000 * time.Second)))
+				h.spent += int64(2 * slept.Seconds() * 1e6)
+				h.pending += int64(2 * slept.Seconds() * 1e6)
+				sleeps++
+				quiet = false
+				if h.IntN(2) == 0 {
+					h.counter, h.pending = 0, h.Int64N(h.pending+1)
+					resets++
+				}
+			case 1: // gone, and registered anew with another range
+				m.lose()
+				h.mod = []int64{pkgRange, dramRange}[h.IntN(2)]
+				h.counter, h.pending = h.Int64N(h.mod), 0
+				m.rng = h.mod
+				quiet = false
+				lost++
+			case 2: // the hardware is late
+				if m.have && !m.missed && h.counter == m.last.value {
+					m.add(h.counter, moment{at: h.at})
+					earlier, quiet = read, false
+					continue
+				}
+			}
+			h.refresh()
+			if h.IntN(10) == 0 {
+				m.miss(moment{slept: slept})
+				quiet = quiet && slept == 0
+				continue
+			}
+			before, base := m.total, m.have
+			mark := m.add(h.counter, moment{at: h.at, slept: slept})
+			got, since := m.total-before, read
+			if strings.Contains(mark, "bad read") {
+				since = earlier
+			}
+			switch {
+			case int64(got) > h.spent-since:
+				t.Fatalf("seed %d window %d: %d uJ, spent %d, mark %q", seed, i, got, h.spent-since, mark)
+			case int64(m.total) > h.spent-begin:
+				t.Fatalf("seed %d window %d: %d uJ in all, spent %d, mark %q", seed, i, m.total, h.spent-begin, mark)
+			case quiet && base && mark == "" && int64(got) != h.spent-read:
+				t.Fatalf("seed %d window %d: %d uJ, spent %d, and no mark", seed, i, got, h.spent-read)
+			case !base && got != 0:
+				t.Fatalf("seed %d window %d: %d uJ from a baseline", seed, i, got)
+			case slept > 0 && base && mark == "":
+				t.Fatalf("seed %d window %d: slept %v and no mark", seed, i, slept)
+			}
+			earlier, read, quiet = read, h.spent, true
+		}
+	}
+	if sleeps < 1000 || resets < 500 || lost < 1000 {
+		t.Errorf("%d sleeps, %d resets, %d lost", sleeps, resets, lost)
+	}
+}

@@ -14,7 +14,7 @@ func (p *powercap) Domains() []Domain { return p.domains }
 // Read takes each counter with one system call. At is the edge's time plus what has passed in here, so it is on the edge's clock, whichever that is.
 func (p *powercap) Read(edge Edge, into []Sample) {
 	begin := time.Now()
-	now := moment{slept: p.sleptSinceLast()}
+	now := moment{slept: p.since()}
 	for i, z := range p.zones {
 		if i >= len(into) {
 			return
@@ -80,14 +80,3 @@ func (z *zone) again() (v int64, noRange, err error) {
 }
 
 func (z *zone) mark(what string) string { return z.energy.name + ": " + what }
-
-// sleptSinceLast tells a resume, after which counters may have been reset, from an ordinary window. At the first read it is the sleep since boot, which a baseline does not look at.
-func (p *powercap) sleptSinceLast() time.Duration {
-	s := p.asleep()
-	d := s - p.slept
-	p.slept = s
-	if d < sleepNoise {
-		return 0
-	}
-	return d
-}

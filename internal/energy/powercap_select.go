@@ -11,11 +11,17 @@ type candidate struct {
 	dir    zoneDir
 	twin   *zoneDir // another way to the same counter, for when this one does not work
 	domain Domain
+	inside string // the psys zone whose joules include the domain's; empty: there is none
+}
+
+// part is the candidate's line of the containment table.
+func (c *candidate) part(counted bool) Part {
+	return Part{Name: c.domain.Name, Scope: c.domain.Scope, Inside: c.inside, Counted: counted}
 }
 
 // skipped says why a zone is no domain. ok: nothing is lost by that, its joules are counted elsewhere or are not of this kind.
 func skipped(ok bool, id, why string) Reason {
-	return Reason{Source: sourcePowercap, OK: ok, Text: id + " skipped: " + why}
+	return Reason{Source: sourcePowercap, OK: ok, Text: id + " skipped: " + why, Part: Part{Name: id}}
 }
 
 // chooser turns zones into domains that never overlap.
@@ -36,37 +42,41 @@ func newChooser() *chooser {
 func (c *chooser) add(z zoneDir, raw string) {
 	name, err := parseName(raw)
 	if err != nil {
-		c.skip(false, z, err.Error())
+		c.skip(false, z, Part{}, err.Error())
 		return
 	}
 	c.names[z.id] = name
 	d := Domain{Method: Measured, Source: sourcePowercap}
 	switch name.kind {
 	case kindInside:
-		c.skip(true, z, name.text+" is inside its package, which is counted")
+		c.skip(true, z, Part{Scope: name.text, Inside: c.names[z.parent()].text}, name.text+" is inside its package, which is counted")
 		return
 	case kindPsys:
-		c.skip(true, z, name.text+" contains the packages, which are counted")
+		c.skip(true, z, Part{Name: name.text, Scope: ScopePsys}, name.text+" contains the packages, which are counted")
 		return
 	case kindPackage:
 		if len(z.index) != 1 {
-			c.skip(false, z, name.text+" is below another zone, so its joules may be counted there")
+			c.skip(false, z, Part{Scope: ScopePackage, Inside: c.names[z.parent()].text}, name.text+" is below another zone, so its joules may be counted there")
 			return
 		}
 		d.Name, d.Socket, d.Die, d.Scope = name.text, name.socket, name.die, kindPackage
 	case kindDram:
 		parent := c.names[z.parent()]
 		if parent.kind != kindPackage {
-			c.skip(false, z, "dram is not below a package, so its socket is not known")
+			c.skip(false, z, Part{Scope: ScopeDRAM}, "dram is not below a package, so its socket is not known")
 			return
 		}
 		d.Name, d.Socket, d.Die, d.Scope = dramName(parent), parent.socket, parent.die, kindDram
 	default:
-		c.skip(false, z, "a zone of name "+name.text+" is not known, and may be inside a package")
+		c.skip(false, z, Part{Inside: c.names[z.parent()].text}, "a zone of name "+name.text+" is not known, and may be inside a package")
 		return
 	}
 	if why, ok := c.conflict(z, d); why != "" {
-		c.skip(ok, z, why)
+		part := Part{Scope: d.Scope}
+		if _, dup := c.taken[d.Name]; dup {
+			part.Inside = d.Name
+		}
+		c.skip(ok, z, part, why)
 		return
 	}
 	if first, dup := c.taken[d.Name]; dup { // another control type: MSR and MMIO
@@ -97,12 +107,33 @@ func (c *chooser) conflict(z zoneDir, d Domain) (why string, ok bool) {
 	return "", true
 }
 
-func (c *chooser) skip(ok bool, z zoneDir, why string) {
-	c.reasons = append(c.reasons, skipped(ok, z.id, why))
+// skip notes a zone that is no domain; a part without a name has the zone's id.
+func (c *chooser) skip(ok bool, z zoneDir, part Part, why string) {
+	r := skipped(ok, z.id, why)
+	if part.Name == "" {
+		part.Name = z.id
+	}
+	r.Part = part
+	c.reasons = append(c.reasons, r)
+}
+
+// psysOf names the platform zone that contains a socket's package and memory: psys-N is that of socket N, and psys that of socket 0 or, where the
+// firmware measures the platform once, of all (rapl_init_domains in drivers/powercap/intel_rapl_common.c).
+func (c *chooser) psysOf(socket int) string {
+	of, own := "", fmt.Sprintf("%s-%d", ScopePsys, socket)
+	for _, n := range c.names {
+		if n.kind == kindPsys && (n.text == own || of == "" && n.text == ScopePsys) {
+			of = n.text
+		}
+	}
+	return of
 }
 
 // sorted gives the domains by socket and die, a package before its memory, whatever order the kernel registered them in.
 func (c *chooser) sorted() []candidate {
+	for i := range c.domains {
+		c.domains[i].inside = c.psysOf(c.domains[i].domain.Socket)
+	}
 	slices.SortStableFunc(c.domains, func(a, b candidate) int {
 		if a.domain.Socket != b.domain.Socket {
 			return a.domain.Socket - b.domain.Socket

@@ -66,6 +66,9 @@ var counters = []struct {
 	byName bool // never chosen by itself
 }{
 	{name: ChoosePowercap, open: OpenPowercap, rapl: true},
+	{name: ChoosePerf, open: OpenPerf, rapl: true},
+	{name: ChooseHwmon, open: OpenHwmon},
+	{name: ChooseBattery, open: OpenSupply, byName: true},
 }
 
 // Detect opens what works, with the reasons of all that was tried. It never falls back from a source that was asked for by name, and no
@@ -87,10 +90,13 @@ func Detect(opts Options) (Source, []Reason, error) {
 	if err := d.check(); err != nil {
 		return nil, nil, err
 	}
-	if err := d.detect(); err != nil {
+	err := d.detect()
+	d.closeRest()
+	if err != nil {
 		d.close()
 		return nil, d.reasons, err
 	}
+	d.settleParts()
 	return Join(d.sources...), d.reasons, nil
 }
 
@@ -100,6 +106,8 @@ type detection struct {
 	sources []Source
 	domains []Domain // of sources
 	reasons []Reason
+	opened  map[string]Source // by name, of sources that CPUs and GPUs may both come from: those that are not in sources yet
+	tried   map[string]error
 }
 
 func (d *detection) check() error {
@@ -152,16 +160,15 @@ func (d *detection) cpus() error {
 			continue
 		}
 		tried++
-		src, reasons, err := c.open(d.Sysfs)
+		src, err := d.open(c.name, c.open, tried > 1)
 		if err == nil && !slices.ContainsFunc(src.Domains(), func(m Domain) bool { return m.Kind() == KindCPU }) {
-			err = errors.Join(fmt.Errorf("%s has no counter of the CPUs: %w", c.name, ErrAbsent), src.Close())
+			err = fmt.Errorf("%s has no counter of the CPUs: %w", c.name, ErrAbsent)
 		}
-		d.reasons = append(d.reasons, reasons...)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		d.add(src)
+		d.take(c.name, src)
 		if d.Choice == ChooseAuto {
 			d.reasons = append(d.reasons, Reason{Source: sourceEstimate, OK: true, Text: "estimate of the CPUs is not needed: there is a counter"})
 		}
@@ -208,29 +215,61 @@ func (d *detection) addEstimate(src Source) {
 
 // gpus adds every GPU that can be read, each once.
 func (d *detection) gpus() {
+	isGPU := func(m *Domain) bool { return m.Kind() == KindGPU }
 	for _, open := range d.GPU {
 		src, reasons, err := open(d.Sysfs)
-		d.reasons = append(d.reasons, gpuReasons(reasons, d.reasons)...)
-		if err != nil {
-			continue
+		d.reasons = append(d.reasons, reasons...)
+		if err == nil {
+			d.addSome(src, isGPU)
 		}
-		gpus := Some(src, func(m *Domain) bool { return m.Kind() == KindGPU })
-		if gpus == nil {
-			_ = src.Close()
-			continue
-		}
-		d.add(gpus)
+	}
+	if src, err := d.open(ChooseHwmon, OpenHwmon, true); err == nil {
+		d.take(ChooseHwmon, Some(src, isGPU))
 	}
 }
 
-// gpuReasons leaves those that have not been said: hwmon is asked for CPUs and for GPUs.
-func gpuReasons(reasons, said []Reason) (out []Reason) {
-	for _, r := range reasons {
-		if !slices.Contains(said, r) {
-			out = append(out, r)
+// addSome adds a part of a source, or closes it.
+func (d *detection) addSome(src Source, keep func(*Domain) bool) {
+	if part := Some(src, keep); part != nil {
+		d.add(part)
+	} else {
+		_ = src.Close()
+	}
+}
+
+// open opens a source once; what is known of it already is not said again. quiet: that it is not here is no news.
+func (d *detection) open(name string, open Opener, quiet bool) (Source, error) {
+	if err, tried := d.tried[name]; tried {
+		if err == nil && d.opened[name] == nil {
+			err = errTaken
+		}
+		return d.opened[name], err
+	}
+	src, reasons, err := open(d.Sysfs)
+	if quiet && d.Choice == ChooseAuto && errors.Is(err, ErrAbsent) {
+		for i := range reasons {
+			reasons[i].OK, reasons[i].Next = true, ""
 		}
 	}
-	return out
+	d.reasons = append(d.reasons, reasons...)
+	if d.tried == nil {
+		d.tried, d.opened = map[string]error{}, map[string]Source{}
+	}
+	d.tried[name] = err
+	if err == nil {
+		d.opened[name] = src
+	}
+	return src, err
+}
+
+var errTaken = errors.New("counted already")
+
+// take adds a source that open has opened, or a part of it; nil: nothing of it.
+func (d *detection) take(name string, part Source) {
+	if part != nil {
+		delete(d.opened, name)
+		d.add(part)
+	}
 }
 
 func (d *detection) memory(beside bool) {
@@ -303,6 +342,21 @@ func (d *detection) add(src Source) {
 		return
 	}
 	d.sources = append(d.sources, kept)
+}
+
+// settleParts takes back what a source said of parts that it could count and that are not counted after all.
+func (d *detection) settleParts() {
+	for i := range d.reasons {
+		r := &d.reasons[i]
+		r.Part.Counted = r.Part.Counted && slices.ContainsFunc(d.domains, func(m Domain) bool { return m.Name == r.Part.Name && m.Source == r.Source })
+	}
+}
+
+// closeRest closes what was opened and is not used.
+func (d *detection) closeRest() {
+	for _, s := range d.opened {
+		_ = s.Close()
+	}
 }
 
 func (d *detection) close() {

@@ -8,7 +8,7 @@ import (
 )
 
 func oneModel(scope string) ([]ZoneModel, error) {
-	return []ZoneModel{{CPUs: []int{0}, Detail: "test model", Scope: scope, Watts: linear}}, nil
+	return []ZoneModel{{Die: -1, CPUs: []int{0}, Detail: "test model", Scope: scope, Watts: linear}}, nil
 }
 
 func failingModel(string) ([]ZoneModel, error) { return nil, errors.New("cpu is not in the table") }
@@ -132,6 +132,11 @@ func TestKinds(t *testing.T) {
 					t.Errorf("no reason %q in %+v", want, reasons)
 				}
 			}
+			for _, r := range reasons {
+				if r.Part.Counted && !slices.Contains(domainNames(s), r.Part.Name) {
+					t.Errorf("%s is said to be counted", r.Part.Name)
+				}
+			}
 		})
 	}
 }
@@ -177,7 +182,7 @@ func TestNothingIsCountedTwice(t *testing.T) {
 
 // A part of a source reads and shares what the whole does.
 func TestSome(t *testing.T) {
-	two := NewEstimate([]ZoneModel{{Socket: 0, CPUs: []int{0}, Watts: linear}, {Socket: 1, CPUs: []int{1}, Watts: linear}})
+	two := NewEstimate([]ZoneModel{{Socket: 0, Die: -1, CPUs: []int{0}, Watts: linear}, {Socket: 1, Die: -1, CPUs: []int{1}, Watts: linear}})
 	src := &fake{domains: two.Domains()}
 	if s := Some(src, func(*Domain) bool { return true }); s != Source(src) {
 		t.Error("all of a source is another one")

@@ -7,11 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // DiskModel is the power of one disk: Idle always, and Busy on top while it works.
-type DiskModel struct{ Idle, Busy Bounds }
+type DiskModel struct {
+	Idle, Busy Bounds
+	Detail     string // one line for people
+}
 
 // Disk is one that the kernel lists.
 type Disk struct {
@@ -45,6 +49,9 @@ type disk struct {
 	written uint64        // bytes so far
 }
 
+// maxDetails is how many disks a line for people has.
+const maxDetails = 4
+
 // maxStats bounds what is read of diskstats: a line has some 100 bytes.
 const maxStats = 4 << 20
 
@@ -61,9 +68,12 @@ func OpenStorage(procfs, sysfs string, model func(Disk) DiskModel) (_ Source, di
 	s := &storage{stats: f, buf: make([]byte, 16<<10), sysfs: sysfs, disks: map[string]*disk{}, domains: []Domain{{
 		Name: "estimate:storage", Socket: -1, Die: -1, Method: Estimated, Source: sourceEstimate, Scope: ScopeStorage, OwnIdle: true,
 	}}}
+	var details []string
 	s.model = func(d Disk) DiskModel {
 		disks = append(disks, d)
-		return model(d)
+		m := model(d)
+		details = append(details, m.Detail)
+		return m
 	}
 	if mark := s.read(0); mark != "" {
 		return nil, nil, errors.Join(errors.New(mark), f.Close())
@@ -72,7 +82,7 @@ func OpenStorage(procfs, sysfs string, model func(Disk) DiskModel) (_ Source, di
 	if len(disks) == 0 {
 		return nil, nil, errors.Join(fmt.Errorf("no disk in %s: %w", f.Name(), ErrAbsent), f.Close())
 	}
-	s.domains[0].Detail = fmt.Sprintf("%d disk(s) by %s", len(disks), f.Name())
+	s.domains[0].Detail = fmt.Sprintf("busy time by %s; %s", f.Name(), strings.Join(details[:min(len(details), maxDetails)], "; "))
 	return s, disks, nil
 }
 

@@ -45,9 +45,9 @@ func watts(w units.Watts) Bounds { return Bounds{w, w / 2, w * 2} }
 // One watt idle and four more when busy; of a rotational disk ten times that.
 func testModel(d Disk) DiskModel {
 	if d.Rotational {
-		return DiskModel{watts(10), watts(40)}
+		return DiskModel{Idle: watts(10), Busy: watts(40)}
 	}
-	return DiskModel{watts(1), watts(4)}
+	return DiskModel{Idle: watts(1), Busy: watts(4)}
 }
 
 func (d *disks) open() Source {

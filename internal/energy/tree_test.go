@@ -1,45 +1,18 @@
 package energy
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/testtree"
 )
 
 // tree writes testdata/NAME.tree under a temporary folder and returns that folder, which stands for /sys.
 func tree(t testing.TB, name string) string {
 	t.Helper()
-	text, err := os.Open(filepath.Join("testdata", name+".tree"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer text.Close()
-	root, dir := t.TempDir(), ""
-	check := func(err error) {
-		if err != nil {
-			t.Helper()
-			t.Fatal(err)
-		}
-	}
-	for s := bufio.NewScanner(text); s.Scan(); {
-		line := s.Text()
-		if key, value, ok := strings.Cut(line, " = "); ok && !strings.HasPrefix(line, "#") {
-			check(os.WriteFile(filepath.Join(dir, key), []byte(value+"\n"), 0o644))
-		} else if strings.HasPrefix(line, "[") {
-			dir = filepath.Join(root, strings.Trim(line, "[]"))
-			check(os.MkdirAll(dir, 0o755))
-		} else if name, ok := strings.CutPrefix(line, "dir "); ok {
-			check(os.Mkdir(filepath.Join(dir, name), 0o755))
-		} else if link, ok := strings.CutPrefix(line, "link "); ok {
-			from, to, _ := strings.Cut(link, " -> ")
-			check(os.MkdirAll(filepath.Dir(filepath.Join(root, from)), 0o755))
-			check(os.Symlink(to, filepath.Join(root, from)))
-		}
-	}
-	return root
+	return testtree.Write(t, filepath.Join("testdata", name+".tree"))
 }
 
 // zonePath is where the class directory has a zone's file.
