@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 ARGS ?= -d 5s
 
 .DEFAULT_GOAL := build
-.PHONY: help build attach test race lint generate check-generated bench overhead vm cross fuzz install clean
+.PHONY: help build attach test race lint generate check-generated bench overhead vm vm-rapl cross fuzz install clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,10 @@ overhead: ## what a context switch costs with eco2-bpf attached
 vm: ## boot Debian kernels 5.10 to 7 in qemu and run the kernel's tests in each (not part of CI)
 	@scripts/deps vm
 	@scripts/vm
+
+vm-rapl: vm ## likewise with the kernel's own RAPL drivers over simulated counters: powercap against perf
+	@scripts/deps vm-rapl
+	@scripts/vm-rapl
 
 cross: ## static binaries for linux/amd64 and linux/arm64 in build/
 	@scripts/cross

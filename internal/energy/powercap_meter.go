@@ -179,7 +179,7 @@ func (m *meter) delta(from baseline, v int64, now moment) (e units.Microjoules, 
 		return d, "", false
 	}
 	if m.rng <= 0 {
-		return 0, "counter reset (went back, and its range is not known)", true
+		return 0, "counter reset (went back, and has no range to wrap at)", true
 	}
 	if now.slept > 0 {
 		return 0, fmt.Sprintf("counter reset (the machine slept %s)", seconds(now.slept)), true

@@ -33,7 +33,7 @@ func TestMeterRules(t *testing.T) {
 		"wrap at the limit":         {"package", pkgRange, []read{{0, pkgRange - 900e6, 0, ""}, {s, 100e6, 1000e6, ""}}},
 		"wrap over the limit":       {"package", pkgRange, []read{{0, pkgRange - 900e6, 0, ""}, {s, 120e6, 0, "counter reset"}}},
 		"dram has a lower limit":    {"dram", dramRange, []read{{0, dramRange - 300e6, 0, ""}, {s, 120e6, 0, "counter reset"}}},
-		"no range, no wrap":         {"package", 0, []read{{0, pkgRange - 30e6, 0, ""}, {s, 20e6, 0, "its range is not known"}}},
+		"no range, no wrap":         {"package", 0, []read{{0, pkgRange - 30e6, 0, ""}, {s, 20e6, 0, "has no range to wrap at"}}},
 		"absurd step":               {"package", pkgRange, []read{{0, 0, 0, ""}, {s, 3000e6, 0, "counter step implies 2970 W: not counted"}, {s, 3001e6, 1e6, ""}}},
 		"absurd dram step":          {"dram", dramRange, []read{{0, 0, 0, ""}, {s, 1500e6, 0, "counter step implies"}}},
 		"big but possible step":     {"package", pkgRange, []read{{0, 0, 0, ""}, {s, 2400e6, 2400e6, ""}}},

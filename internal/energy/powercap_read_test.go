@@ -195,7 +195,7 @@ func TestUnreadableRangeNeverWraps(t *testing.T) {
 	b := &bench{T: t, root: root, p: mustOpen(t, root)}
 	b.read(0, 0, "")
 	b.set(999_999)
-	b.read(time.Second, 0, "counter reset (went back, and its range is not known)")
+	b.read(time.Second, 0, "counter reset (went back, and has no range to wrap at)")
 	b.set(1_999_999) // which of the two was a bad read nobody knows: the smaller step is not too much
 	b.read(time.Second, 999_999, "covers 2 s: the value before was a bad read")
 	b.set(2_999_999)
