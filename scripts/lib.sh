@@ -13,6 +13,8 @@ if ! have go && [ -x /usr/local/go/bin/go ]; then PATH=$PATH:/usr/local/go/bin; 
 # Git refuses a tree owned by another user (sudo, CI), and go would stop with it; scripts/build stamps the version.
 export GOFLAGS="-buildvcs=false${GOFLAGS:+ $GOFLAGS}"
 
+export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -Wno-deprecated-declarations" # of go-nvml's bindings: what they warn of is the library's
+
 need_go() {
   local want
   want=$(awk '$1 == "go" { print $2; exit }' go.mod)

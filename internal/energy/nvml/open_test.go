@@ -79,7 +79,7 @@ func TestDomains(t *testing.T) {
 	r.cards[1].accounting = true
 	reasons := r.open()
 	want := energy.Domain{Name: "gpu-1", Socket: -1, Die: -1, Method: energy.Measured, Source: "nvml", Scope: energy.ScopeGPU,
-		Detail: "Mock NVIDIA A100-SXM4-40GB, GPU-b, PCI 0000:02:00.0"}
+		Detail: "Mock NVIDIA A100-SXM4-40GB, GPU-b, PCI 0000:02:00.0", Shared: true, Refresh: refresh}
 	if d := r.src.Domains(); len(d) != 2 || d[1] != want || d[0].Name != "gpu-0" {
 		t.Errorf("%+v", d)
 	}

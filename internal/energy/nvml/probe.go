@@ -63,7 +63,7 @@ func (d *device) probeEnergy(r *reasons) error {
 	_, noCounter := d.askEnergy()
 	if noCounter == gonvml.SUCCESS {
 		d.counter = &counter{most: most}
-		d.domain.Method = energy.Measured
+		d.domain.Method, d.domain.Refresh = energy.Measured, refresh
 		r.counted("is read from its energy counter")
 		return nil
 	}
@@ -138,6 +138,8 @@ func (d *device) probeLoad(s *gpus, r *reasons) {
 	default:
 		r.add(true, fmt.Sprintf("has no accounting mode (%v): %s", ret, unseen), nextStep(ret))
 	}
+	// Without a load nothing could be told from idling: then all of its energy is nobody's.
+	d.domain.Shared = d.loads || d.rates
 	if d.look(d.running(nil)); len(d.notes) > 0 {
 		r.add(false, strings.Join(d.notes, "; "), "")
 		d.notes = nil

@@ -340,6 +340,20 @@ func TestByList(t *testing.T) {
 	}
 }
 
+// A GPU that tells only half of who uses it does not tell who is alone.
+func TestByHalfAList(t *testing.T) {
+	for _, call := range []string{"GetComputeRunningProcesses", "GetGraphicsRunningProcesses"} {
+		r := busyRig(t)
+		c := r.cards[0]
+		c.compute, c.graphics = []uint32{7}, []uint32{7}
+		c.fault["GetProcessUtilization"], c.fault[call] = gonvml.ERROR_NOT_SUPPORTED, gonvml.ERROR_NOT_SUPPORTED
+		if reasons := r.open(); count(reasons, "nor which ones use it") != 1 {
+			t.Errorf("%s: %+v", call, reasons)
+		}
+		checkBusy(t, r.next(), 0, false, true)
+	}
+}
+
 // Process utilisation that is refused in mid-run is told once; so is MIG mode.
 func TestRefusedInMidRun(t *testing.T) {
 	for mode, mark := range map[int]string{0: "process utilisation is not supported any more", 1: "MIG mode was turned on"} {
@@ -377,8 +391,14 @@ func TestMIG(t *testing.T) {
 	if !strings.Contains(r.src.Domains()[0].Detail, "MIG") || strings.Contains(r.src.Domains()[1].Detail, "MIG") {
 		t.Errorf("%+v", r.src.Domains())
 	}
+	if d := r.src.Domains(); d[0].Shared || !d[1].Shared || d[1].Refresh == 0 {
+		t.Errorf("who used it is told, they say: %+v", d)
+	}
 	if n := count(reasons, "MIG"); n != 1 {
 		t.Errorf("named %d times: %+v", n, reasons)
+	}
+	if n := count(reasons, "the utilisation of processes"); n != 1 { // of the other: what is not asked for is not told to be missing
+		t.Errorf("%d lack the utilisation of processes: %+v", n, reasons)
 	}
 	r.cards[0].millijoules += 50_000
 	r.want(time.Second, r.edge(time.Second), energy.Share{Domain: 1, PID: 4, Busy: 700 * ms})
