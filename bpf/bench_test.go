@@ -52,7 +52,7 @@ func BenchmarkSwitch(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
-	c := open(b, Options{Follow: true, Events: func(*Event) {}}) // all that attach turns on but --by thread
+	c := open(b, Options{Follow: true, Events: func(*Event) {}, Look: true}) // all that attach turns on but --by thread
 	info, err := c.coll.Programs[eco2ProgSchedSwitch].Info()
 	if err != nil {
 		b.Fatal(err)
@@ -86,7 +86,7 @@ const (
 // measureSwitch runs a load with both programs attached and returns what they cost in each interval of it.
 func measureSwitch(b *testing.B, load []string) []interval {
 	b.Helper()
-	c, err := Open(Options{Follow: true, Events: func(*Event) {}})
+	c, err := Open(Options{Follow: true, Events: func(*Event) {}, Look: true})
 	if err != nil {
 		b.Skip("need root: ", err)
 	}

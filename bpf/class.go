@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// learn lets the programs look at a thread of this process: which process it is, and the fair scheduling class, as kernels without all
-// symbols in kallsyms name it nowhere. With that a slice whose beginning was not seen can be told all the same. Where this thread may
-// be of another class (real-time, or under a BPF scheduler) such slices stay missed.
+// learn lets the programs look at a thread of this process: which process it is, what the kernel counts, and the fair scheduling class, as
+// kernels without all symbols in kallsyms name it nowhere. With that a slice whose beginning was not seen can be told all the same. Where
+// this thread may be of another class (real-time, or under a BPF scheduler) such slices stay missed.
 func (c *Collector) learn() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -25,6 +25,9 @@ func (c *Collector) learn() error {
 	}
 	if err := c.coll.Variables[eco2VarSelfTgid].Get(&c.self); err != nil {
 		return fmt.Errorf("read this process's id: %w", err)
+	}
+	if err := c.coll.Variables[eco2VarCounts].Get(&c.counts); err != nil {
+		return fmt.Errorf("read what the kernel counts: %w", err)
 	}
 	return nil
 }

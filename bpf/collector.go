@@ -22,6 +22,7 @@ type Options struct {
 	Hierarchy int          // that hierarchy's number, as in /proc/PID/cgroup: whose cgroups are told of in Events
 	Follow    bool         // keep what FollowChildrenOf and Follow need
 	Threads   bool         // tell threads apart: a slot for each, so it costs more
+	Look      bool         // keep what Look needs: each process's end costs a little more, a switch does not
 	Events    func(*Event) // told of processes and cgroups that come and go, by a goroutine of the Collector, one at a time; nil: nobody is
 	BTF       string       // where the kernel's type information must be; default /sys/kernel/btf/vmlinux
 }
@@ -58,6 +59,7 @@ type Losses struct {
 	Unfollowed       uint64        // processes that the follow map had no room for
 	Recursion        uint64        // runs that the kernel skipped because the program was already running on that CPU
 	Events           uint64        // events that the ring had no room for, or that made no sense; all processes were looked at since
+	Gone             uint64        // ends of processes, and of threads that had moved anything, that found no room: what they held is in no Task
 }
 
 // Collector holds the attached programs. Its methods are for one goroutine.
@@ -73,6 +75,8 @@ type Collector struct {
 	drains   uint32
 	self     uint32
 	follow   *follower // nil without Options.Follow
+	look     *looker   // nil without Options.Look
+	counts   eco2Counted
 	losses   Losses
 	comms    commCache
 	spill    spillBuffers
@@ -108,7 +112,7 @@ func Open(o Options) (*Collector, error) {
 	if o.Follow {
 		c.follow = newFollower(coll.Maps[eco2MapFollowed])
 	}
-	if err := c.start(ncpu, o.Events); err != nil {
+	if err := c.start(ncpu, o.Events, o.Look); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func Open(o Options) (*Collector, error) {
 }
 
 // start maps the tables, attaches the programs and puts every CPU's running task on record.
-func (c *Collector) start(ncpu int, handle func(*Event)) error {
+func (c *Collector) start(ncpu int, handle func(*Event), look bool) error {
 	mem, err := c.mmap(eco2MapCpus)
 	if err != nil {
 		return err
@@ -133,9 +137,14 @@ func (c *Collector) start(ncpu int, handle func(*Event)) error {
 			return err
 		}
 	}
+	if look {
+		if c.look, err = openLooker(c.coll); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{
 		eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgTaskRename, eco2ProgSchedProcessFork, eco2ProgSchedProcessExec,
-		eco2ProgSchedProcessExit, eco2ProgSchedSwitch,
+		eco2ProgSchedProcessExit, eco2ProgTellEnd, eco2ProgSchedSwitch,
 	} {
 		prog := c.coll.Programs[name]
 		if prog == nil {
@@ -220,9 +229,12 @@ func (c *Collector) Drain(into []Usage) ([]Usage, error) {
 		}
 	}
 	c.comms.endWindow()
+	if err := c.look.collect(&c.comms); err != nil {
+		return into, err
+	}
 	// After the tables: who is in them has begun before, and that has been told by now.
 	if c.events != nil {
-		if err := c.events.settle(c.variable(eco2VarEventsLost)); err != nil {
+		if err := c.events.settle(c.variable(eco2VarEventsLost) + c.skipped()); err != nil {
 			return into, err
 		}
 	}
@@ -270,15 +282,25 @@ func (c *Collector) Losses() Losses {
 		l.Missed += atomic.LoadUint64(&c.cpus[i].state.Missed)
 	}
 	l.Unfollowed = c.variable(eco2VarFollowLost)
+	if c.look != nil {
+		l.Gone = c.endsLost()
+	}
 	if c.events != nil {
 		l.Events = c.variable(eco2VarEventsLost) + c.events.bad.Load()
 	}
+	l.Recursion = c.skipped()
+	return l
+}
+
+// skipped counts the runs of all programs that the kernel left out: where a task can be preempted within one (seen on 7.3), the next
+// task's event on that CPU is not told.
+func (c *Collector) skipped() (n uint64) {
 	for _, p := range c.coll.Programs {
 		if st, err := p.Stats(); err == nil { // counted from 5.12 on
-			l.Recursion += st.RecursionMisses
+			n += st.RecursionMisses
 		}
 	}
-	return l
+	return n
 }
 
 // Overflow returns, by CPU, the time of the last window that no table had room for. The slice is the Collector's own.
@@ -300,11 +322,11 @@ func (c *Collector) Close() error {
 	for _, l := range c.links {
 		errs = append(errs, l.Close())
 	}
-	errs = append(errs, c.events.close())
+	errs = append(errs, c.events.close(), c.look.close())
 	for _, m := range c.unmap {
 		errs = append(errs, unix.Munmap(m))
 	}
-	c.links, c.unmap, c.cpus, c.events = nil, nil, nil, nil
+	c.links, c.unmap, c.cpus, c.events, c.look = nil, nil, nil, nil, nil
 	c.coll.Close()
 	return errors.Join(errs...)
 }

@@ -301,6 +301,7 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 }
 
 #include "events.h"
+#include "look.h"
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
@@ -384,6 +385,7 @@ int learn(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
 
 	self_tgid = BPF_CORE_READ(t, tgid);
+	counts = what_is_counted(t);
 	if (ctx->args[0] && bpf_core_field_exists(t->se.prev_sum_exec_runtime))
 		fair_class = (u64)BPF_CORE_READ(t, sched_class);
 	return 0;

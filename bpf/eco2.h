@@ -115,4 +115,39 @@ struct event {
 	char text[EVENT_TEXT_MAX];
 };
 
+/* What a kernel counts. */
+enum counted {
+	COUNTED_IO = 1,    /* bytes that each thread moves to and from block devices: CONFIG_TASK_IO_ACCOUNTING */
+	COUNTED_PAGES = 2, /* pages that each address space holds, in a form that is known here */
+};
+
+enum holding_flags {
+	HOLDING_KTHREAD = 1, /* a kernel thread */
+	HOLDING_ENDING = 2,  /* a thread about to tell its end, or just behind that */
+	HOLDING_ENDED = 4,   /* the process's end, told by its last thread */
+};
+
+/* What a process holds, as one of its threads tells it. */
+struct holding {
+	u64 start;  /* leader's start_boottime */
+	u64 cgroup; /* kernfs id */
+	/* Pages in its page tables: file, anonymous and shared memory. Until 6.1 each thread keeps up to 64 pages to itself. Since 6.2
+	 * (commit f1a7941243c1) each CPU keeps fewer than max(32, 2 * CPUs) of each of the three kinds to itself. At the end: the most that
+	 * there ever were. */
+	u64 pages;
+	u64 read; /* bytes that this thread has moved, ever; see struct task_io_accounting */
+	u64 written;
+	u64 cancelled; /* written, but thrown away before a device saw them */
+	u64 left_read; /* the same of threads of the process that were released before */
+	u64 left_written;
+	u64 exited; /* when the process ended, ns since boot; 0: it lives */
+	u32 tgid;
+	u32 uid;
+	u32 ppid;
+	u32 root;
+	u32 execs;
+	enum holding_flags flags;
+	char comm[TASK_COMM_LEN];
+};
+
 #endif

@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type eco2Counted uint32
+
+const (
+	eco2CountedCOUNTED_IO    eco2Counted = 1
+	eco2CountedCOUNTED_PAGES eco2Counted = 2
+)
+
 type eco2CpuState struct {
 	_                structs.HostLayout
 	Task             uint64
@@ -73,6 +80,34 @@ type eco2FollowState struct {
 	Reserved     uint32
 }
 
+type eco2Holding struct {
+	_           structs.HostLayout
+	Start       uint64
+	Cgroup      uint64
+	Pages       uint64
+	Read        uint64
+	Written     uint64
+	Cancelled   uint64
+	LeftRead    uint64
+	LeftWritten uint64
+	Exited      uint64
+	Tgid        uint32
+	Uid         uint32
+	Ppid        uint32
+	Root        uint32
+	Execs       uint32
+	Flags       eco2HoldingFlags
+	Comm        [16]int8
+}
+
+type eco2HoldingFlags uint32
+
+const (
+	eco2HoldingFlagsHOLDING_KTHREAD eco2HoldingFlags = 1
+	eco2HoldingFlagsHOLDING_ENDING  eco2HoldingFlags = 2
+	eco2HoldingFlagsHOLDING_ENDED   eco2HoldingFlags = 4
+)
+
 type eco2Left struct {
 	_          structs.HostLayout
 	Task       uint64
@@ -122,6 +157,7 @@ type eco2SpillKey struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	eco2MapCpus              = "cpus"
+	eco2MapEnds              = "ends"
 	eco2MapEvents            = "events"
 	eco2MapFollowed          = "followed"
 	eco2MapScratch           = "scratch"
@@ -133,13 +169,17 @@ const (
 	eco2ProgEdge             = "edge"
 	eco2ProgFindTasks        = "find_tasks"
 	eco2ProgLearn            = "learn"
+	eco2ProgLookAtTasks      = "look_at_tasks"
 	eco2ProgSchedProcessExec = "sched_process_exec"
 	eco2ProgSchedProcessExit = "sched_process_exit"
 	eco2ProgSchedProcessFork = "sched_process_fork"
 	eco2ProgSchedSwitch      = "sched_switch"
 	eco2ProgTaskRename       = "task_rename"
+	eco2ProgTellEnd          = "tell_end"
 	eco2VarCgroupV1          = "cgroup_v1"
+	eco2VarCounts            = "counts"
 	eco2VarDrains            = "drains"
+	eco2VarEndsLost          = "ends_lost"
 	eco2VarEventsLost        = "events_lost"
 	eco2VarFairClass         = "fair_class"
 	eco2VarFollow            = "follow"
@@ -201,11 +241,13 @@ type eco2ProgramSpecs struct {
 	Edge             *ebpf.ProgramSpec `ebpf:"edge"`
 	FindTasks        *ebpf.ProgramSpec `ebpf:"find_tasks"`
 	Learn            *ebpf.ProgramSpec `ebpf:"learn"`
+	LookAtTasks      *ebpf.ProgramSpec `ebpf:"look_at_tasks"`
 	SchedProcessExec *ebpf.ProgramSpec `ebpf:"sched_process_exec"`
 	SchedProcessExit *ebpf.ProgramSpec `ebpf:"sched_process_exit"`
 	SchedProcessFork *ebpf.ProgramSpec `ebpf:"sched_process_fork"`
 	SchedSwitch      *ebpf.ProgramSpec `ebpf:"sched_switch"`
 	TaskRename       *ebpf.ProgramSpec `ebpf:"task_rename"`
+	TellEnd          *ebpf.ProgramSpec `ebpf:"tell_end"`
 }
 
 // eco2MapSpecs contains maps before they are loaded into the kernel.
@@ -213,6 +255,7 @@ type eco2ProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type eco2MapSpecs struct {
 	Cpus      *ebpf.MapSpec `ebpf:"cpus"`
+	Ends      *ebpf.MapSpec `ebpf:"ends"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Followed  *ebpf.MapSpec `ebpf:"followed"`
 	Scratch   *ebpf.MapSpec `ebpf:"scratch"`
@@ -225,7 +268,9 @@ type eco2MapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type eco2VariableSpecs struct {
 	CgroupV1    *ebpf.VariableSpec `ebpf:"cgroup_v1"`
+	Counts      *ebpf.VariableSpec `ebpf:"counts"`
 	Drains      *ebpf.VariableSpec `ebpf:"drains"`
+	EndsLost    *ebpf.VariableSpec `ebpf:"ends_lost"`
 	EventsLost  *ebpf.VariableSpec `ebpf:"events_lost"`
 	FairClass   *ebpf.VariableSpec `ebpf:"fair_class"`
 	Follow      *ebpf.VariableSpec `ebpf:"follow"`
@@ -260,6 +305,7 @@ func (o *eco2Objects) Close() error {
 // It can be passed to loadEco2Objects or ebpf.CollectionSpec.LoadAndAssign.
 type eco2Maps struct {
 	Cpus      *ebpf.Map `ebpf:"cpus"`
+	Ends      *ebpf.Map `ebpf:"ends"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Followed  *ebpf.Map `ebpf:"followed"`
 	Scratch   *ebpf.Map `ebpf:"scratch"`
@@ -270,6 +316,7 @@ type eco2Maps struct {
 func (m *eco2Maps) Close() error {
 	return _Eco2Close(
 		m.Cpus,
+		m.Ends,
 		m.Events,
 		m.Followed,
 		m.Scratch,
@@ -283,7 +330,9 @@ func (m *eco2Maps) Close() error {
 // It can be passed to loadEco2Objects or ebpf.CollectionSpec.LoadAndAssign.
 type eco2Variables struct {
 	CgroupV1    *ebpf.Variable `ebpf:"cgroup_v1"`
+	Counts      *ebpf.Variable `ebpf:"counts"`
 	Drains      *ebpf.Variable `ebpf:"drains"`
+	EndsLost    *ebpf.Variable `ebpf:"ends_lost"`
 	EventsLost  *ebpf.Variable `ebpf:"events_lost"`
 	FairClass   *ebpf.Variable `ebpf:"fair_class"`
 	Follow      *ebpf.Variable `ebpf:"follow"`
@@ -307,11 +356,13 @@ type eco2Programs struct {
 	Edge             *ebpf.Program `ebpf:"edge"`
 	FindTasks        *ebpf.Program `ebpf:"find_tasks"`
 	Learn            *ebpf.Program `ebpf:"learn"`
+	LookAtTasks      *ebpf.Program `ebpf:"look_at_tasks"`
 	SchedProcessExec *ebpf.Program `ebpf:"sched_process_exec"`
 	SchedProcessExit *ebpf.Program `ebpf:"sched_process_exit"`
 	SchedProcessFork *ebpf.Program `ebpf:"sched_process_fork"`
 	SchedSwitch      *ebpf.Program `ebpf:"sched_switch"`
 	TaskRename       *ebpf.Program `ebpf:"task_rename"`
+	TellEnd          *ebpf.Program `ebpf:"tell_end"`
 }
 
 func (p *eco2Programs) Close() error {
@@ -322,11 +373,13 @@ func (p *eco2Programs) Close() error {
 		p.Edge,
 		p.FindTasks,
 		p.Learn,
+		p.LookAtTasks,
 		p.SchedProcessExec,
 		p.SchedProcessExit,
 		p.SchedProcessFork,
 		p.SchedSwitch,
 		p.TaskRename,
+		p.TellEnd,
 	)
 }
 

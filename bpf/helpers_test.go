@@ -37,6 +37,9 @@ func init() {
 		"holder":      helperHolder,
 		"nobody":      helperNobody,
 		"asnobody":    helperAsNobody,
+		"disk":        helperDisk,
+		"holds":       helperHolds,
+		"bigparent":   helperBigParent,
 	}
 }
 

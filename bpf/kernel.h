@@ -47,7 +47,8 @@ enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define PF_EXITING 0x00000004 /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000 /* likewise */
 #define MAX_RT_PRIO 100       /* include/linux/sched/prio.h: below it real-time and deadline tasks */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -92,13 +93,53 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+/* With CONFIG_TASK_IO_ACCOUNTING. */
+struct task_io_accounting {
+	u64 read_bytes;            /* fetched for this task by the block layer */
+	u64 write_bytes;           /* pages made dirty, and direct writes */
+	u64 cancelled_write_bytes; /* dirty pages that it threw away, whoever made them so */
+};
+
 struct signal_struct {
-	atomic_t live; /* threads that have not begun to exit */
+	atomic_t live;         /* threads that have not begun to exit */
+	unsigned long maxrss;  /* pages */
+	unsigned long inblock; /* of threads that were released: read_bytes in units of 512 */
+	unsigned long oublock; /* and write_bytes */
+};
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+/* include/linux/mm_types_task.h; the same since 4.5 */
+enum {
+	MM_FILEPAGES,
+	MM_ANONPAGES,
+	MM_SWAPENTS,
+	MM_SHMEMPAGES,
+	NR_MM_COUNTERS,
+};
+
+struct percpu_counter {
+	s64 count; /* without what is still in its CPUs' parts */
 };
 
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long hiwater_rss; /* pages, like the following */
+	unsigned long hiwater_vm;
+	unsigned long total_vm;
+	struct percpu_counter rss_stat[NR_MM_COUNTERS]; /* since 6.2 (commit f1a7941243c1) */
+};
+
+struct mm_rss_stat {
+	atomic_long_t count[NR_MM_COUNTERS];
+};
+
+/* Until 6.1. */
+struct mm_struct___6_1 {
+	struct mm_rss_stat rss_stat;
 };
 
 struct linux_binprm {
@@ -119,6 +160,8 @@ struct task_struct {
 	struct sched_entity se;
 	const struct sched_class *sched_class;
 	struct mm_struct *mm;
+	struct mm_struct *active_mm; /* after mm was given back, still that one */
+	int exit_state;              /* not 0: a zombie, or less */
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
@@ -132,6 +175,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	u64 self_exec_id; /* u64 since 5.7 */
 	struct css_set *cgroups;
+	struct task_io_accounting ioac;
 };
 
 /* Context of a task iterator. */

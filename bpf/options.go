@@ -21,12 +21,16 @@ func (o *Options) sizes(ncpu int) (Sizes, error) {
 			s.Slots <<= 1
 		}
 	}
-	s.Spill, s.Followed, s.Ring = cmp.Or(o.Spill, s.Spill), cmp.Or(o.Followed, s.Followed), cmp.Or(o.Ring, s.Ring)
+	s.Spill, s.Followed = cmp.Or(o.Spill, s.Spill), cmp.Or(o.Followed, s.Followed)
+	s.Ring, s.Ends = cmp.Or(o.Ring, s.Ring), cmp.Or(o.Ends, s.Ends)
 	if !o.Follow {
 		s.Followed = 1
 	}
 	if o.Events == nil {
 		s.Ring = ringMin
+	}
+	if !o.Look {
+		s.Ends = 0
 	}
 	return s, nil
 }
@@ -43,6 +47,13 @@ func (o *Options) spec(s Sizes, ncpu int) (*ebpf.CollectionSpec, error) {
 	spec.Maps[eco2MapSpillOdd].MaxEntries = uint32(s.Spill)
 	spec.Maps[eco2MapFollowed].MaxEntries = uint32(s.Followed)
 	spec.Maps[eco2MapEvents].MaxEntries = uint32(s.Ring)
+	if o.Look {
+		spec.Maps[eco2MapEnds].MaxEntries = uint32(s.Ends)
+	} else {
+		delete(spec.Maps, eco2MapEnds)
+		delete(spec.Programs, eco2ProgLookAtTasks)
+		delete(spec.Programs, eco2ProgTellEnd)
+	}
 	tell := o.Events != nil
 	if !tell {
 		for _, name := range []string{eco2ProgSchedProcessExec, eco2ProgTaskRename, eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgFindTasks} {

@@ -18,7 +18,7 @@ func powerOfTwo(n int) bool { return n > 0 && bits.OnesCount(uint(n)) == 1 }
 func TestSizesFit(t *testing.T) {
 	for _, cpus := range sizesCPUs {
 		for _, pids := range sizesPIDs {
-			least := Sizes{Slots: slotsMin, Spill: spillMin, Followed: followedMin, Ring: ringMin}
+			least := Sizes{Slots: slotsMin, Spill: spillMin, Followed: followedMin, Ring: ringMin, Ends: endsMin}
 			var was Sizes
 			for budget := int64(1 << 20); budget <= 1<<30; budget += budget / 16 {
 				s, err := SizesFor(budget, cpus, pids)
@@ -32,16 +32,16 @@ func TestSizesFit(t *testing.T) {
 				if s.Bytes(cpus) > budget {
 					t.Errorf("%s: take %d", at, s.Bytes(cpus))
 				}
-				if !powerOfTwo(s.Slots) || !powerOfTwo(s.Ring) || s.Ring < 4096 {
+				if !powerOfTwo(s.Slots) || !powerOfTwo(s.Ring) || s.Ring < 4096 || !powerOfTwo(s.Ends) || s.Ends < 4096 {
 					t.Errorf("%s: not powers of two", at)
 				}
 				if s.Slots < slotsMin || s.Spill < spillMin || s.Followed < followedMin || s.Followed > pids || s.Spill > pids {
 					t.Errorf("%s: out of bounds", at)
 				}
-				if s.Slots < was.Slots || s.Ring < was.Ring || s.Followed < was.Followed {
+				if s.Slots < was.Slots || s.Ring < was.Ring || s.Followed < was.Followed || s.Ends < was.Ends {
 					t.Errorf("%s: less than with a smaller budget: %+v", at, was)
 				}
-				if s.Spill < was.Spill && s.Slots == was.Slots && s.Ring == was.Ring && s.Followed == was.Followed {
+				if s.Spill < was.Spill && s.Slots == was.Slots && s.Ring == was.Ring && s.Followed == was.Followed && s.Ends == was.Ends {
 					t.Errorf("%s: less spill than with a smaller budget: %+v", at, was)
 				}
 				was = s
@@ -62,8 +62,8 @@ func TestSizesOfTables(t *testing.T) {
 				}
 				continue
 			}
-			t.Logf("%4d cpus, pid_max %7d: %4d slots a CPU, %5d spill, %5d followed, ring %4d KiB: %5.1f MiB",
-				cpus, pids, s.Slots, s.Spill, s.Followed, s.Ring>>10, float64(s.Bytes(cpus))/(1<<20))
+			t.Logf("%4d cpus, pid_max %7d: %4d slots a CPU, %5d spill, %5d followed, ring %4d KiB, ends %4d KiB: %5.1f MiB",
+				cpus, pids, s.Slots, s.Spill, s.Followed, s.Ring>>10, s.Ends>>10, float64(s.Bytes(cpus))/(1<<20))
 			if tables := cpus * (256 + 2*128*s.Slots); tables > DefaultMemory {
 				t.Errorf("the tables alone take %d", tables)
 			}

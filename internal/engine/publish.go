@@ -163,6 +163,7 @@ func (e *Engine) lossesOf(a *accumulator) snapshot.Losses {
 	l.Unfollowed = now.Unfollowed - a.losses.Unfollowed
 	l.Recursion = now.Recursion - a.losses.Recursion
 	l.Events = now.Events - a.losses.Events
+	l.Gone = now.Gone - a.losses.Gone
 	l.UnseenSeconds = a.unseen.Seconds()
 	if a.isTotal {
 		l.UnknownCgroups = e.parts.Cgroups.Unknown()

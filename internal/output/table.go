@@ -233,6 +233,7 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 	add(l.UnknownCgroups, "cgroups gone before they were named")
 	add(l.UnknownProcesses, "processes without a program or parents")
 	add(l.Events, "events of processes and cgroups lost")
+	add(l.Gone, "ends whose memory and disk use found no room")
 	add(l.MarkedDomains, "incomplete energy readings")
 	add(l.BusyUnread, "times without the kernel's busy time")
 	fmt.Fprintf(b, "  losses  %s\n", strings.Join(parts, "; "))
