@@ -4,7 +4,7 @@ package energy
 var insides = map[string][]string{
 	ScopeMachine: {ScopePsys, ScopePackage, ScopeCore, ScopeUncore, ScopeDRAM, ScopeWall, ScopeServer, ScopeGPU, ScopeRAM, ScopeStorage},
 	ScopeWall:    {ScopePsys, ScopePackage, ScopeCore, ScopeUncore, ScopeDRAM, ScopeServer, ScopeRAM, ScopeStorage},
-	ScopePsys:    {ScopePackage, ScopeCore, ScopeUncore, ScopeDRAM},
+	ScopePsys:    {ScopePackage, ScopeCore, ScopeUncore, ScopeDRAM, ScopeRAM},
 	ScopeServer:  {ScopePsys, ScopePackage, ScopeCore, ScopeUncore},
 	ScopePackage: {ScopeCore, ScopeUncore},
 	ScopeDRAM:    {ScopeRAM}, // the same memory, by its size

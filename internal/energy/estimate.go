@@ -91,7 +91,7 @@ func (s *estimate) Read(edge Edge, into []Sample) {
 }
 
 func (z *estimateZone) read(edge Edge) (mark string, span time.Duration) {
-	if len(z.model.CPUs) == 0 || z.model.Watts == nil {
+	if len(z.model.CPUs) == 0 && z.model.Online == nil || z.model.Watts == nil {
 		return "no model for this domain", 0
 	}
 	for _, cpu := range z.model.CPUs {
@@ -131,6 +131,9 @@ func (z *estimateZone) integrate(edge Edge, dt time.Duration) string {
 		}
 		sure += min(d, dt) // a late tick must not make one CPU busier than the window is long
 	}
+	if len(z.model.CPUs) == 0 { // none of this socket's is online: it is taken to be off
+		return mark
+	}
 	all := float64(dt) * float64(len(z.model.CPUs))
 	n := len(z.model.CPUs)
 	power, idle := z.model.Watts(n, float64(sure)/all), z.model.Watts(n, 0)
@@ -152,7 +155,7 @@ func (z *estimateZone) integrate(edge Edge, dt time.Duration) string {
 func (z *estimateZone) rebase(edge Edge) {
 	z.have, z.missed, z.at = true, false, edge.Time
 	if z.model.Online != nil {
-		if cpus := z.model.Online(); len(cpus) > 0 && !slices.ContainsFunc(cpus, func(c int) bool { return c < 0 || c >= len(edge.Busy) }) {
+		if cpus := z.model.Online(); !slices.ContainsFunc(cpus, func(c int) bool { return c < 0 || c >= len(edge.Busy) }) {
 			z.model.CPUs = cpus
 		}
 	}

@@ -150,8 +150,15 @@ func TestEstimateFollowsCPUs(t *testing.T) {
 	cpus = []int{1}
 	at(3, busy(1000, 8000), 55e6+10e6, 25e6)
 	at(4, busy(1000, 9000), 65e6+25e6, 30e6)
-	cpus = []int{9} // nobody counts it: those that are known stay
+	cpus = nil
 	at(5, busy(1000, 9000), 90e6+5e6, 35e6)
+	at(6, busy(1000, 9000), 95e6, 35e6)
+	cpus = []int{1}
+	at(7, busy(1000, 9000), 95e6, 35e6)
+	at(8, busy(1000, 9000), 95e6+5e6, 40e6)
+	cpus = []int{9} // nobody counts it: those that are known stay
+	at(9, busy(1000, 9000), 100e6+5e6, 45e6)
+	at(10, busy(1000, 9000), 105e6+5e6, 50e6)
 }
 
 func TestEstimateAllocatesNothing(t *testing.T) {

@@ -246,7 +246,7 @@ func (d *detection) open(name string, open Opener, quiet bool) (Source, error) {
 		return d.opened[name], err
 	}
 	src, reasons, err := open(d.Sysfs)
-	if quiet && d.Choice == ChooseAuto && errors.Is(err, ErrAbsent) {
+	if quiet && d.Choice != name && errors.Is(err, ErrAbsent) {
 		for i := range reasons {
 			reasons[i].OK, reasons[i].Next = true, ""
 		}
@@ -274,7 +274,11 @@ func (d *detection) take(name string, part Source) {
 
 func (d *detection) memory(beside bool) {
 	if outer := d.holds(&Domain{Socket: -1, Die: -1, Scope: ScopeRAM}); outer != "" {
-		d.reasons = append(d.reasons, Reason{Source: sourceEstimate, OK: true, Text: "memory is not estimated: its joules are in " + outer, Part: Part{Name: "estimate:ram", Scope: ScopeRAM, Inside: outer}})
+		r := Reason{Source: sourceEstimate, OK: true, Text: "memory is not estimated: its joules are in " + outer, Part: Part{Name: "estimate:ram", Scope: ScopeRAM, Inside: outer}}
+		if n, of := d.count(ScopeDRAM), d.count(ScopePackage); n > 0 && n < of {
+			r.OK, r.Text = false, fmt.Sprintf("memory is not estimated: %d of %d packages have a counter of theirs, that of the others is in no row", n, of)
+		}
+		d.reasons = append(d.reasons, r)
 		return
 	}
 	if !beside {
@@ -311,6 +315,15 @@ func leftOut(what, name, scope string) Reason {
 		Source: sourceEstimate, OK: true, Text: what + " is in no row: it is not measured here, and an estimate is put beside measured joules only when asked for",
 		Next: "--domains all", Part: Part{Name: name, Scope: scope},
 	}
+}
+
+func (d *detection) count(scope string) (n int) {
+	for i := range d.domains {
+		if d.domains[i].Scope == scope {
+			n++
+		}
+	}
+	return n
 }
 
 // holds names a domain that has joules of m: all of them, or a part of m.

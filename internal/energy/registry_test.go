@@ -146,7 +146,7 @@ func TestNothingIsCountedTwice(t *testing.T) {
 	scopes := []string{ScopePackage, ScopeCore, ScopeUncore, ScopeDRAM, ScopePsys, ScopeMachine, ScopeWall, ScopeServer, ScopeGPU, ScopeRAM, ScopeStorage}
 	beside := map[string]bool{ // what may stand beside what, in alphabetical order
 		"dram package": true, "dram core": true, "core dram": true, "dram uncore": true, "dram server": true, "dram gpu": true, "dram storage": true, "core uncore": true,
-		"package ram": true, "core ram": true, "ram uncore": true, "psys ram": true, "ram server": true, "gpu ram": true, "ram storage": true,
+		"package ram": true, "core ram": true, "ram uncore": true, "ram server": true, "gpu ram": true, "ram storage": true,
 		"package storage": true, "core storage": true, "storage uncore": true, "psys storage": true, "server storage": true, "gpu storage": true,
 		"gpu package": true, "core gpu": true, "gpu uncore": true, "gpu psys": true, "gpu wall": true, "gpu server": true, "gpu gpu": true, "storage storage": true,
 	}

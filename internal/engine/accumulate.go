@@ -51,7 +51,8 @@ type accumulator struct {
 	self     selfUse
 }
 
-// maxRows bounds memory: above it the rows with the fewest joules that did not just run are folded into others.
+// maxRows bounds memory: above it, and above twice the processes that hold memory, the rows with the fewest joules that did not just run are
+// folded into others.
 const maxRows = 16384
 
 // maxMarks bounds how many different marks of a domain are kept.
@@ -76,7 +77,10 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 		a.energy[d].energy += s.energy
 		a.energy[d].low += s.low
 		a.energy[d].high += s.high
-		a.idle[d].add(e.floors[d].last, wall, s.mark != "")
+		a.energy[d].covers += s.covers
+		if s.covers > 0 {
+			a.idle[d].add(e.floors[d].last, s.covers, s.mark != "")
+		}
 		if s.mark != "" {
 			a.extra.MarkedDomains++
 			if !slices.Contains(a.marks[d], s.mark) && len(a.marks[d]) < maxMarks {
@@ -114,7 +118,7 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	un := a.row(rowKey{kind: snapshot.Unattributed}, len(domains))
 	un.time += unseen
 	un.add(e.ledger.Row(e.ledger.Unattributed()))
-	a.fold()
+	a.fold(e.holdings.holders)
 }
 
 func (r *accRow) add(cells []units.Microjoules) {
@@ -161,8 +165,9 @@ func (a *accumulator) count(e *Engine, u *bpf.Usage, who *identity.Process, sele
 }
 
 // fold moves the least of the rows that are not running into others, once there are too many.
-func (a *accumulator) fold() {
-	if len(a.rows) <= maxRows {
+func (a *accumulator) fold(holders int) {
+	most := max(maxRows, 2*holders)
+	if len(a.rows) <= most {
 		return
 	}
 	var idle []*accRow
@@ -172,7 +177,7 @@ func (a *accumulator) fold() {
 		}
 	}
 	slices.SortFunc(idle, func(x, y *accRow) int { return cmp.Compare(x.sum(), y.sum()) })
-	idle = idle[:min(len(idle), maxRows/2)]
+	idle = idle[:min(len(idle), most/2)]
 	for _, r := range idle {
 		a.absorb(r)
 		delete(a.rows, r.key)

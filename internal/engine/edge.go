@@ -64,13 +64,7 @@ func (l *live) Next(e *Edge) error {
 	e.At, e.Boot, e.Wall = l.parts.Now(), l.parts.SinceBoot(), time.Now()
 	e.BusyGood = l.parts.Busy.Read(l.busy) == nil
 	e.Busy = append(e.Busy[:0], l.busy...)
-	if e.Looked = l.look.due(e.At, e.Looked); e.Looked {
-		if e.Tasks, err = l.look.read(e.At, l.parts.Collector, e.Tasks[:0]); err != nil {
-			return err
-		}
-	} else {
-		e.Tasks = e.Tasks[:0]
-	}
+	e.Looked = l.look.due(e.At, e.Looked)
 	edge := energy.Edge{Time: e.At, Look: e.Looked}
 	if e.BusyGood {
 		edge.Busy = e.Busy
@@ -84,6 +78,12 @@ func (l *live) Next(e *Edge) error {
 		e.Shares = s.Shares(e.Shares)
 	}
 	e.Took = time.Since(began)
+	// Last: it takes a while where there are many, and tells what moves slowly.
+	if e.Tasks = e.Tasks[:0]; e.Looked {
+		if e.Tasks, err = l.look.read(e.At, l.parts.Collector, e.Tasks); err != nil {
+			return err
+		}
+	}
 	e.Losses = l.parts.Collector.Losses()
 	return nil
 }

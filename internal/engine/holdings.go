@@ -10,17 +10,19 @@ import (
 
 // holdings are what the rows of a step used of what CPU time does not tell: memory, disks and devices.
 type holdings struct {
-	memory  []int64 // by row: KiB of resident set times ticks that it was held
-	disk    []int64 // by row: bytes
-	device  [][]int64
-	nobody  []int64 // by domain: device time that no process has
-	busy    []time.Duration
-	span    time.Duration // since the last look
-	looked  time.Duration // Edge.Boot of the last look
-	written uint64        // of the disks, at the last look
-	pending map[process]*pendingWrite
-	users   map[uint32]bpf.Usage // of devices, by process id: as last seen
-	byPID   map[uint32]int       // row
+	memory    []int64 // by row: KiB of resident set times ticks that it was held
+	disk      []int64 // by row: bytes
+	unclaimed int64   // bytes that the disks wrote for nobody: of a mirror that is rebuilt, swap, what was made dirty before the start
+	device    [][]int64
+	nobody    []int64 // by domain: device time that no process has
+	busy      []time.Duration
+	span      time.Duration // since the last look
+	looked    time.Duration // Edge.Boot of the last look
+	written   uint64        // of the disks, at the last look
+	pending   map[process]*pendingWrite
+	holders   int                  // processes at the last look
+	users     map[uint32]bpf.Usage // of devices, by process id: as last seen
+	byPID     map[uint32]int       // row
 }
 
 // pendingWrite is what a process has written that has not reached the disks yet: a page is charged when it is made dirty, and written back
@@ -67,7 +69,7 @@ func storageWritten(edge *Edge, domains []energy.Domain) (sum uint64) {
 
 // reset forgets the step before. After it without a look, nothing is held and no time has passed.
 func (h *holdings) reset(domains int) {
-	h.memory, h.disk, h.span = h.memory[:0], h.disk[:0], 0
+	h.memory, h.disk, h.unclaimed, h.span = h.memory[:0], h.disk[:0], 0, 0
 	for len(h.device) < domains {
 		h.device = append(h.device, nil)
 	}
@@ -82,6 +84,7 @@ func (h *holdings) look(a *accounts, places *places, edge *Edge, domains []energ
 		h.pending = map[process]*pendingWrite{}
 	}
 	h.span = max(0, edge.Boot-h.looked)
+	h.holders = len(edge.Tasks)
 	for i := range edge.Tasks {
 		t := &edge.Tasks[i]
 		held := h.lived(t, edge.Boot)
@@ -97,7 +100,9 @@ func (h *holdings) look(a *accounts, places *places, edge *Edge, domains []energ
 		}
 	}
 	now := storageWritten(edge, domains)
-	h.drain(a, places, now-min(now, h.written))
+	written := now - min(now, h.written)
+	// As much again as is claimed is taken for what file systems and mirrors add to it.
+	h.unclaimed = clampBytes(written - min(written, 2*h.drain(a, places, written)))
 	h.looked, h.written = edge.Boot, now
 }
 
@@ -124,14 +129,14 @@ func (h *holdings) write(t *bpf.Task) {
 	p.bytes = min(p.bytes+clampBytes(t.Written), maxBytes)
 }
 
-// drain charges what the disks have written to those whose writes wait, by how much each has waiting.
-func (h *holdings) drain(a *accounts, places *places, written uint64) {
+// drain charges what the disks have written to those whose writes wait, by how much each has waiting, and returns how much that was.
+func (h *holdings) drain(a *accounts, places *places, written uint64) (given uint64) {
 	var sum int64
 	for _, p := range h.pending {
 		sum += p.bytes
 	}
 	if sum == 0 || written == 0 {
-		return
+		return 0
 	}
 	part := min(1, float64(written)/float64(sum))
 	for k, p := range h.pending {
@@ -139,10 +144,12 @@ func (h *holdings) drain(a *accounts, places *places, written uint64) {
 		row := a.ensure(&p.usage, places)
 		h.disk = resize(h.disk, row+1)
 		h.disk[row] += bytes
+		given += uint64(bytes)
 		if p.bytes -= bytes; p.bytes < pageBytes {
 			delete(h.pending, k)
 		}
 	}
+	return given
 }
 
 // maxBytes bounds what one row may weigh, so that the weights of all rows can be added up.
@@ -234,7 +241,7 @@ func (h *holdings) weights(d int, domain *energy.Domain) (rows []int64, nobody i
 	case splitResident:
 		rows = h.memory
 	case splitBlockIO:
-		rows = h.disk
+		rows, nobody = h.disk, h.unclaimed
 	case splitDevice, splitNobody:
 		rows, nobody = h.device[d], h.nobody[d]
 	default:

@@ -93,12 +93,15 @@ func TestDisksGoByBytes(t *testing.T) {
 	const mib = 1 << 20
 	reader, writer := task(11, time.Minute, 0), task(12, time.Minute, 0)
 	reader.Read, writer.Written, writer.Exited = 15*mib, 10*mib, time.Hour+500*time.Millisecond
+	small := task(14, time.Minute, 0)
+	small.Read = 4096
 	e := []units.Microjoules{4e6}
 	m := withScope(energy.Domain{Scope: energy.ScopeStorage},
 		second{energy: e, tasks: []bpf.Task{reader, writer}, written: 5 * mib},
 		second{energy: e, written: 3 * mib},
-		second{energy: e, written: 9 * mib}, // and what the file system adds
+		second{energy: e, written: 4 * mib}, // and as much again that the file system adds
 		second{energy: e, written: 1 * mib},
+		second{energy: e, tasks: []bpf.Task{small}, written: 1 << 30}, // of nobody here: a mirror is rebuilt
 	)
 	m.energy[0].Written = 100 * mib // before the baseline
 	windows, total, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{"package-0": 2}})
@@ -106,10 +109,59 @@ func TestDisksGoByBytes(t *testing.T) {
 	expect(t, windows[1], map[int]units.Microjoules{12: 2e6}, 2e6, 0)
 	expect(t, windows[2], map[int]units.Microjoules{12: 2e6}, 2e6, 0)
 	expect(t, windows[3], map[int]units.Microjoules{12: 0}, 2e6, 2e6)
-	expect(t, total, map[int]units.Microjoules{11: 1_500_000, 12: 4_500_000}, 8e6, 2e6)
+	if got := joulesOf(windows[4], snapshot.Process, 14); got > 10 {
+		t.Errorf("who moved 4 KiB beside a GiB of nobody's has %v J of 2", got)
+	}
+	expect(t, total, map[int]units.Microjoules{11: 1_500_000, 12: 4_500_000}, 10e6, 4e6-joulesOf(total, snapshot.Process, 14))
 	if e := total.Energy[0]; e.Split != "block_io_bytes" {
 		t.Errorf("split %q", e.Split)
 	}
+}
+
+// What came late is of earlier steps by time, its idle part too.
+func TestLateJoulesKeepTheirIdlePart(t *testing.T) {
+	b := energy.Sample{Energy: 100e6, Low: 90e6, High: 120e6, Idle: 50e6, IdleLow: 40e6, IdleHigh: 60e6, Span: 10 * time.Second, Mark: "covers 10 s"}
+	s := between(&energy.Sample{}, &b, time.Second)
+	if s.earlier != 90e6 || s.idle != 5e6 || s.idleLow != 4e6 || s.idleHigh != 6e6 || s.covers != time.Second {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A power that the user gives is of the time that the energy is of, and so are the watts that are shown.
+func TestGivenIdleOfMemory(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, second{}, second{}, second{energy: []units.Microjoules{30e6}})
+	var last *snapshot.Snapshot
+	first := newCrowd(t, m, Config{IdleWatts: map[string]units.Watts{"package-0": 4, "dram-0": 0, "package-1": 0}}, func(s *snapshot.Snapshot) { last = s })
+	if got := joulesOf(last, snapshot.Idle, 0); got != 12e6 || last.Energy[0].CoversSeconds != 3 || last.Idle[0].Watts != 4 {
+		t.Errorf("4 W for 3 s: idle %v J; %+v %+v", got, last.Energy[0], last.Idle[0])
+	}
+	if first.Energy[0].CoversSeconds != 0 || first.Energy[1].CoversSeconds != 1 {
+		t.Errorf("without a look it covers %+v", first.Energy)
+	}
+}
+
+// newCrowd runs a machine of so many processes that of three windows only the last looks at them; it returns the first.
+func newCrowd(t *testing.T, m *machine, cfg Config, each func(*snapshot.Snapshot)) (first *snapshot.Snapshot) {
+	t.Helper()
+	cfg.By, cfg.Interval, cfg.PUE, cfg.Factor = ByProcess, time.Second, 1, intensity.World("test")
+	e, err := New(cfg, Parts{
+		Collector: crowd{machine: m, looks: new(int)}, Source: m, Busy: busyOf{m}, Topology: host.Topology{{Online: true}, {Online: true, Socket: 1}},
+		Cgroups: identity.OpenCgroups(""), Users: identity.ReadUsers("/nonexistent"), Now: m.clock, SinceBoot: func() time.Duration { return m.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.Run(context.Background(), 3*time.Second, func(s *snapshot.Snapshot) error {
+		if first == nil {
+			first = s
+		}
+		each(s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first
 }
 
 // A GPU's energy goes by device time; what no process claims is nobody's. One that uses it without having run has a row too.

@@ -39,10 +39,13 @@ func (l *looks) due(at time.Duration, asked bool) bool {
 
 // Looks tells whether one of the domains is split by what a Look tells.
 func Looks(domains []energy.Domain) bool {
-	return slices.ContainsFunc(domains, func(d energy.Domain) bool {
-		s := splitOf(&d)
-		return s == splitResident || s == splitBlockIO
-	})
+	return slices.ContainsFunc(domains, func(d energy.Domain) bool { return byLook(&d) })
+}
+
+// byLook tells whether a domain is split by what a Look tells, and so comes with the step that has one.
+func byLook(d *energy.Domain) bool {
+	split := splitOf(d)
+	return split == splitResident || split == splitBlockIO
 }
 
 const never = time.Duration(1<<63 - 1)

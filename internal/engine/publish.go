@@ -140,7 +140,7 @@ func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
 		}
 		out[i] = snapshot.Energy{
 			Domain: d.Name, Joules: sum.energy, Method: d.Method, Source: d.Source, Low: sum.low, High: sum.high,
-			Scope: d.Scope, Split: splitOf(&e.domains[i]), Marks: a.marks[i],
+			Scope: d.Scope, Split: splitOf(&e.domains[i]), Marks: a.marks[i], CoversSeconds: sum.covers.Seconds(),
 		}
 	}
 	return out

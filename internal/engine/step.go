@@ -17,6 +17,7 @@ type domainStep struct {
 	earlier           units.Microjoules // of energy: used before this step began
 	idle              units.Microjoules // of energy, where the source tells it; and its bounds
 	idleLow, idleHigh units.Microjoules
+	covers            time.Duration // time that energy, less what is earlier, was used in
 	mark              string
 }
 
@@ -39,8 +40,11 @@ func (e *Engine) advance() error {
 	}
 	for d := range e.domains {
 		domains[d] = between(&e.prev.Samples[d], &e.cur.Samples[d], wall)
+		if byLook(&e.domains[d]) {
+			domains[d].covers = e.holdings.span
+		}
 		s := &domains[d]
-		in.Domains[d] = attribution.Domain{Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d], Idle: e.idle(d, s, busy, wall)}
+		in.Domains[d] = attribution.Domain{Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d], Idle: e.idle(d, s, busy)}
 		in.Domains[d].Weights, in.Domains[d].Unclaimed = e.holdings.weights(d, &e.domains[d])
 	}
 	err := e.ledger.Apply(&in)
@@ -62,18 +66,26 @@ func (e *Engine) advance() error {
 }
 
 // idle is the idle part of a domain's energy in a step.
-func (e *Engine) idle(d int, s *domainStep, busy []time.Duration, wall time.Duration) units.Microjoules {
-	energy, f := s.energy-s.earlier, &e.floors[d]
+func (e *Engine) idle(d int, s *domainStep, busy []time.Duration) units.Microjoules {
+	used, f, split := s.energy-s.earlier, &e.floors[d], splitOf(&e.domains[d])
 	switch {
-	case f.learns == nil && splitOf(&e.domains[d]) == splitResident:
-		unused := e.holdings.unused(energy, e.parts.Host.MemoryBytes)
-		return f.own(unused, unused, unused, energy, wall, idleUnused)
+	case f.learns == nil && split == splitResident:
+		unused := e.holdings.unused(used, e.parts.Host.MemoryBytes)
+		return f.own(unused, part(unused, s.low, s.energy), part(unused, s.high, s.energy), used, s.covers, idleUnused)
 	case f.learns == nil:
-		return f.own(s.idle, s.idleLow, s.idleHigh, energy, wall, idleModel)
-	case splitOf(&e.domains[d]) == splitDevice:
-		return f.idle(energy, e.holdings.busy[d], wall, s.mark != "")
+		return f.own(s.idle, s.idleLow, s.idleHigh, used, s.covers, idleModel)
+	case split == splitDevice:
+		return f.idle(used, e.holdings.busy[d], s.covers, s.mark != "")
 	}
-	return f.idle(energy, e.places.sum(d, busy), wall, s.mark != "")
+	return f.idle(used, e.places.sum(d, busy), s.covers, s.mark != "")
+}
+
+// part is e times a/b.
+func part(e, a, b units.Microjoules) units.Microjoules {
+	if b <= 0 {
+		return e
+	}
+	return units.Microjoules(float64(e) * (float64(a) / float64(b)))
 }
 
 // giveUp books a step that broke the law, which is a bug: all of its energy, and all busy time, is nobody's, so that no wrong row is
@@ -98,12 +110,19 @@ const lateSlack = 10 * time.Millisecond
 // be read before, only the step's part of it, by time, is charged to those who ran in it: the others may be gone.
 func between(a, b *energy.Sample, wall time.Duration) domainStep {
 	used := max(0, b.Energy-a.Energy)
-	s := domainStep{energy: used, low: min(used, max(0, b.Low-a.Low)), high: max(used, b.High-a.High), mark: b.Mark}
-	s.idle = min(used, max(0, b.Idle-a.Idle))
-	s.idleLow, s.idleHigh = min(s.idle, max(0, b.IdleLow-a.IdleLow)), max(s.idle, b.IdleHigh-a.IdleHigh)
-	if b.Mark != "" && b.Span > wall+lateSlack {
-		s.earlier = used - min(used, units.Microjoules(float64(used)*(float64(wall)/float64(b.Span))))
+	s := domainStep{
+		energy: used, low: min(used, max(0, b.Low-a.Low)), high: max(used, b.High-a.High), mark: b.Mark, covers: wall,
+		idle: max(0, b.Idle-a.Idle), idleLow: max(0, b.IdleLow-a.IdleLow), idleHigh: max(0, b.IdleHigh-a.IdleHigh),
 	}
+	if b.Mark != "" && b.Span > wall+lateSlack {
+		now := float64(wall) / float64(b.Span)
+		s.earlier = used - min(used, units.Microjoules(float64(used)*now))
+		for _, e := range []*units.Microjoules{&s.idle, &s.idleLow, &s.idleHigh} {
+			*e = units.Microjoules(float64(*e) * now)
+		}
+	}
+	s.idle = min(s.idle, used-s.earlier)
+	s.idleLow, s.idleHigh = min(s.idle, s.idleLow), max(s.idle, s.idleHigh)
 	return s
 }
 

@@ -71,7 +71,11 @@ func head(b *bytes.Buffer, s *snapshot.Snapshot) {
 	fmt.Fprintf(b, "%s %s  %.2f s  %s  %d CPUs, %d socket(s)  %s seen\n", name,
 		s.End.Format("2006-01-02 15:04:05"), s.Seconds, Clean(s.Host.Name), s.Host.CPUs, s.Host.Sockets, count(s.ProcessesSeen, "process"))
 	for i, e := range s.Energy {
-		fmt.Fprintf(b, "  %s  %s J  %s", Clean(e.Domain), joules(e.Joules), watts(e.Joules, s.Seconds))
+		if e.CoversSeconds == 0 && e.Joules == 0 {
+			fmt.Fprintf(b, "  %s  comes with a later window\n", Clean(e.Domain))
+			continue
+		}
+		fmt.Fprintf(b, "  %s  %s J  %s", Clean(e.Domain), joules(e.Joules), watts(e.Joules, e.CoversSeconds))
 		switch e.Method {
 		case "estimated":
 			fmt.Fprintf(b, "  ESTIMATED (%s to %s J), scope %s", joules(e.Low), joules(e.High), e.Scope)

@@ -64,9 +64,11 @@ type Energy struct {
 	Source string            `json:"source"` // powercap, perf, nvml, hwmon, battery, estimate
 	Low    units.Microjoules `json:"low"`    // bounds of joules
 	High   units.Microjoules `json:"high"`
-	Scope  string            `json:"scope"`           // what the joules include: package, core, dram, machine, wall, server, gpu, ram, storage
-	Split  string            `json:"split"`           // how the active part is shared: cpu_time, resident_set, block_io_bytes, device_time, none
-	Marks  []string          `json:"marks,omitempty"` // why joules are incomplete: a counter reset, unreadable, gone
+	Scope  string            `json:"scope"` // what the joules include: package, core, dram, machine, wall, server, gpu, ram, storage
+	Split  string            `json:"split"` // how the active part is shared: cpu_time, resident_set, block_io_bytes, device_time, none
+	// CoversSeconds is the time that joules are of: 0 of what comes with a later window, more than the window's of what came late.
+	CoversSeconds float64  `json:"covers_seconds"`
+	Marks         []string `json:"marks,omitempty"` // why joules are incomplete: a counter reset, unreadable, gone
 }
 
 // IdlePower is the floor of a domain: the power it would draw with nothing to do, on the mean of the time that is shown.
