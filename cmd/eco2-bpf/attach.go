@@ -35,6 +35,8 @@ func runAttach(args []string) (int, error) {
 	m.addSelection(f)
 	m.add(f)
 	f.StringVarP(&m.file, "file", "f", "", "write there in place of stdout")
+	f.StringVar(&m.record, "record", "", "record to this file, too, what is read")
+	f.StringVar(&m.replay, "replay", "", replayUsage)
 	if err := parse(f, args); err != nil {
 		return 0, err
 	}
@@ -45,8 +47,11 @@ func runAttach(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if duration < 0 || duration > maxDuration || f.Changed("duration") && duration == 0 {
-		return 0, usagef("--duration %v: must be above zero, such as 10s, and at most %v", duration, maxDuration)
+	if err := checkDuration(f, duration); err != nil {
+		return 0, err
+	}
+	if f.Changed("replay") {
+		return exitOK, replay(&m, cfg, f, m.replay)
 	}
 	for _, pid := range pids {
 		if pid <= 0 {
@@ -86,6 +91,11 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 			return pidError(err, m.procfs)
 		}
 	}
+	rec, err := openRecorder(m.record, s, m, &cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rec.close()) }()
 	e, err := engine.New(cfg, s.parts)
 	if err != nil {
 		return err
@@ -98,6 +108,7 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	if err := s.drop(privilege.Needs{}); err != nil {
 		return err
 	}
+	rec.start()
 	if err := e.Rebase(); err != nil { // what it took to get here is not asked for
 		return err
 	}

@@ -24,13 +24,19 @@ func finding(state, what, text, next string) {
 
 func runDoctor(args []string) (int, error) {
 	var m machineFlags
+	var replay string
 	f := newFlags("doctor", "[flags]")
+	f.StringVar(&replay, "replay", "", replayUsage)
 	m.add(f)
+	m.addChoice(f)
 	if err := parse(f, args); err != nil {
 		return 0, err
 	}
 	if err := noArgs(f); err != nil {
 		return 0, err
+	}
+	if f.Changed("replay") {
+		return replayDoctor(replay, f)
 	}
 	if err := m.check(); err != nil {
 		return 0, err
@@ -61,7 +67,11 @@ func doctorHeld(m *machineFlags, c *bpf.Collector) int {
 	for _, note := range held.Notes {
 		finding("note", "held", note, "")
 	}
-	if _, err := c.Drain(nil); err != nil {
+	_, err = c.Drain(nil)
+	if err == nil {
+		_, err = c.Look(nil)
+	}
+	if err != nil {
 		finding("BAD", "held", fmt.Sprintf("that is not enough to measure: %v", err), "please report it, with the kernel's version")
 		return exitFailure
 	}
@@ -71,7 +81,7 @@ func doctorHeld(m *machineFlags, c *bpf.Collector) int {
 // doctorPrograms attaches for a second and looks at what is lost.
 func doctorPrograms(m *machineFlags) (*bpf.Collector, int) {
 	found := 0
-	c, err := bpf.Open(bpf.Options{Follow: true, PIDMax: host.PIDMax(m.procfs), BTF: os.Getenv(btfEnv), Events: func(e *bpf.Event) {
+	c, err := bpf.Open(bpf.Options{Follow: true, Look: true, PIDMax: host.PIDMax(m.procfs), BTF: os.Getenv(btfEnv), Events: func(e *bpf.Event) {
 		if e.Kind == bpf.Found {
 			found++
 		}
@@ -86,6 +96,12 @@ func doctorPrograms(m *machineFlags) (*bpf.Collector, int) {
 		return nil, exitFailure
 	}
 	finding("ok", "btf", "the kernel shows its types", "")
+	switch {
+	case !c.CountsResident():
+		finding("note", "memory", "the kernel's count of a process's memory is of an unknown form: estimated memory is in no process's row", "please report it, with the kernel's version")
+	case !c.CountsIO():
+		finding("note", "disks", "the kernel does not count what each process moves to disks: what disks use at work is nobody's", "a kernel with CONFIG_TASK_IO_ACCOUNTING")
+	}
 	finding("ok", "privileges", "the programs load and attach (switches; processes and cgroups that come and go)", "")
 	finding("ok", "memory", fmt.Sprintf("the tables take %.1f MiB in the kernel for %d possible CPUs; %d processes found", float64(c.Memory())/(1<<20), c.CPUs(), found), "")
 	if self := identity.Self(m.procfs); self != 0 && self != c.Self() {
@@ -171,7 +187,6 @@ func doctorMachine(m *machineFlags) int {
 	for _, d := range source.Domains() {
 		finding("ok", "energy", fmt.Sprintf("%s is %s by %s: %s", d.Name, d.Method, d.Source, d.Detail), "")
 	}
-	finding("note", "gpu", "no GPU is read by this version: its energy is in no row", "")
 	factor := intensity.Guess(host.TimeZone("/"))
 	finding("note", "carbon", fmt.Sprintf("without --region: %s, %.4g g/kWh (%s)", factor.Name, factor.GramsPerKWh, factor.How), "choose with --region or --factor")
 	return exitOK

@@ -26,7 +26,7 @@ func init() {
 	}
 	runtime.LockOSThread() // the leader of the thread group: its name is the process's
 	map[string]func([]string){
-		"spin": e2eSpin, "shell": e2eShell, "named": e2eNamed, "names": e2eNames, "sigcount": e2eSigCount,
+		"spin": e2eSpin, "shell": e2eShell, "named": e2eNamed, "names": e2eNames, "sigcount": e2eSigCount, "hold": e2eHold,
 	}[name](os.Args[1:])
 	os.Exit(0)
 }

@@ -72,7 +72,7 @@ func TestSources(t *testing.T) {
 			t.Errorf("does not say %q: %v", want, o)
 		}
 	}
-	if o := succeed(t, "sources", "--source", "estimate"); !strings.Contains(o.stdout, "estimated by estimate") {
+	if o := succeed(t, "sources", "--source", "estimate"); !strings.Contains(o.stdout, "estimated  by estimate") {
 		t.Error(o)
 	}
 }

@@ -90,8 +90,8 @@ func TestLeavesNothingBehind(t *testing.T) {
 			}
 		}
 		t.Log(objects)
-		if count["prog_id"] < 11 || count["map_id"] < 6 || count["link_id"] != 9 {
-			t.Fatalf("the process has %v, want 11 programs, their maps, and 9 links", count)
+		if count["prog_id"] < 13 || count["map_id"] < 6 || count["link_id"] != 11 {
+			t.Fatalf("the process has %v, want 13 programs, their maps, and 11 links", count)
 		}
 		if err := cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)

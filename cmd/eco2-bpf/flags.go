@@ -20,22 +20,49 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
 	"github.com/eco2-bpf/eco2-bpf/internal/output"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
+	"github.com/eco2-bpf/eco2-bpf/powermodel"
 )
 
-// machineFlags say where the machine is read from.
+// machineFlags say where the machine is read from, and what of it is counted.
 type machineFlags struct {
 	source, sysfs, procfs string
+	domains               []string
+	scope, modelFile      string
+	kinds                 []string                // by domains; nil: auto
+	calibration           *powermodel.Calibration // by modelFile; nil: none
 }
 
 func (m *machineFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&m.source, "source", energy.ChooseAuto, "where joules come from: auto, rapl, estimate")
+	f.StringVar(&m.source, "source", energy.ChooseAuto, "where the CPUs' joules come from: "+strings.Join(energy.Choices, ", "))
 	f.StringVar(&m.sysfs, "sysfs", "/sys", "root of sysfs: energy counters and CPU topology")
 	f.StringVar(&m.procfs, "procfs", "/proc", "root of procfs: cpuinfo, stat, mountinfo, processes")
 }
 
+// Domains that are asked for together.
+const (
+	domainsAuto = "auto"
+	domainsAll  = "all"
+)
+
+// addChoice adds the flags that choose what is counted.
+func (m *machineFlags) addChoice(f *pflag.FlagSet) {
+	f.StringSliceVar(&m.domains, "domains", []string{domainsAuto}, "what to count: auto (what is measured; where the CPUs are estimated, all), all, or some of "+strings.Join(energy.Kinds, ","))
+	f.StringVar(&m.scope, "scope", "", "what an estimate of the CPUs includes: "+strings.Join(energy.EstimateScopes, ", ")+" (default server: a server's share but its memory and disks)")
+	f.StringVar(&m.modelFile, "model", "", "a model file of calibrate, for CPUs without counters")
+}
+
 func (m *machineFlags) check() error {
-	if !slices.Contains([]string{energy.ChooseAuto, energy.ChooseRAPL, energy.ChooseEstimate}, m.source) {
-		return usagef("--source %q: one of auto, rapl, estimate", m.source)
+	if !slices.Contains(energy.Choices, m.source) {
+		return usagef("--source %q: one of %s", m.source, strings.Join(energy.Choices, ", "))
+	}
+	if m.scope != "" && !slices.Contains(energy.EstimateScopes, m.scope) {
+		return usagef("--scope %q: one of %s", m.scope, strings.Join(energy.EstimateScopes, ", "))
+	}
+	if m.scope != "" && m.modelFile != "" {
+		return usagef("--scope and --model: the model file says what it includes; give one of them")
+	}
+	if err := m.checkDomains(); err != nil {
+		return err
 	}
 	for name, dir := range map[string]string{"sysfs": m.sysfs, "procfs": m.procfs} {
 		if st, err := os.Stat(dir); err != nil {
@@ -43,6 +70,36 @@ func (m *machineFlags) check() error {
 		} else if !st.IsDir() {
 			return usagef("--%s %s: not a directory", name, dir)
 		}
+	}
+	if m.modelFile == "" {
+		return nil
+	}
+	var err error
+	if m.calibration, err = readCalibration(m.modelFile); err != nil {
+		return usagef("--model: %v; make a model with: eco2-bpf calibrate -f FILE", err)
+	}
+	return nil
+}
+
+// chosen tells that the user chose what an estimate of the CPUs is made by.
+func (m *machineFlags) chosen() bool { return m.scope != "" || m.calibration != nil }
+
+func (m *machineFlags) checkDomains() error {
+	m.kinds = nil
+	for _, d := range m.domains {
+		switch {
+		case slices.Contains(energy.Kinds, d):
+			m.kinds = append(m.kinds, d)
+		case (d == domainsAuto || d == domainsAll) && len(m.domains) > 1:
+			return usagef("--domains %s: give %s alone", strings.Join(m.domains, ","), d)
+		case d == domainsAll:
+			m.kinds = energy.Kinds
+		case d != domainsAuto:
+			return usagef("--domains %q: auto, all, or some of %s", d, strings.Join(energy.Kinds, ", "))
+		}
+	}
+	if m.domains != nil && len(m.domains) == 0 {
+		return usagef("--domains: auto, all, or some of %s", strings.Join(energy.Kinds, ", "))
 	}
 	return nil
 }
@@ -53,6 +110,7 @@ type measureFlags struct {
 	interval         time.Duration
 	top              int
 	by, format, file string
+	record, replay   string
 	idle, idleWatts  string
 	region           string
 	factor, pue      float64
@@ -90,6 +148,7 @@ const defaultTop = 20
 
 func (m *measureFlags) add(f *pflag.FlagSet) {
 	m.machineFlags.add(f)
+	m.addChoice(f)
 	f.DurationVarP(&m.interval, "interval", "i", time.Second, "length of a window, at least 100ms")
 	f.IntVarP(&m.top, "top", "n", defaultTop, "rows to show, the rest is one row; 0: all (the default of json)")
 	f.StringVar(&m.by, "by", engine.ByProcess, "what a row is: "+strings.Join(engine.Groupings, ", "))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -63,13 +64,21 @@ func runRegions(args []string) (int, error) {
 
 func runSources(args []string) (int, error) {
 	var m machineFlags
+	var verbose bool
+	var replay string
 	f := newFlags("sources", "[flags]")
+	f.BoolVarP(&verbose, "verbose", "v", false, "also what of all that could be read is inside what, and counted or not")
+	f.StringVar(&replay, "replay", "", replayUsage)
 	m.add(f)
+	m.addChoice(f)
 	if err := parse(f, args); err != nil {
 		return 0, err
 	}
 	if err := noArgs(f); err != nil {
 		return 0, err
+	}
+	if f.Changed("replay") {
+		return replaySources(replay, f, verbose)
 	}
 	if err := m.check(); err != nil {
 		return 0, err
@@ -84,12 +93,38 @@ func runSources(args []string) (int, error) {
 		return 0, err
 	}
 	defer source.Close()
-	printReasons(reasons)
-	put("\nin use:\n")
-	for _, d := range source.Domains() {
-		put("  %-22s %-9s by %-8s scope %-8s %s\n", d.Name, d.Method, d.Source, d.Scope, output.Clean(d.Detail))
-	}
+	printSources(reasons, source.Domains(), verbose)
 	return exitOK, nil
+}
+
+// printSources prints why these domains, if verbose the containment table, and the domains.
+func printSources(reasons []energy.Reason, domains []energy.Domain, verbose bool) {
+	printReasons(reasons)
+	if verbose {
+		printParts(reasons)
+	}
+	put("\nin use:\n")
+	for _, d := range domains {
+		put("  %-22s %-10s by %-8s scope %-8s %s\n", d.Name, d.Method, d.Source, d.Scope, output.Clean(d.Detail))
+	}
+}
+
+// printParts is the containment table of this machine: nothing that is inside something counted is counted too.
+func printParts(reasons []energy.Reason) {
+	put("\n%-28s %-9s %-10s %-9s %s\n", "PART", "SOURCE", "SCOPE", "COUNTED", "INSIDE")
+	said := map[string]bool{}
+	for _, r := range reasons {
+		p := r.Part
+		if p.Name == "" || said[r.Source+" "+p.Name] {
+			continue
+		}
+		said[r.Source+" "+p.Name] = true
+		counted := "no"
+		if p.Counted {
+			counted = "yes"
+		}
+		put("%-28s %-9s %-10s %-9s %s\n", output.Clean(p.Name), r.Source, cmp.Or(p.Scope, "-"), counted, output.Clean(cmp.Or(p.Inside, "-")))
+	}
 }
 
 func printReasons(reasons []energy.Reason) {

@@ -37,6 +37,8 @@ func commands() []command {
 	return []command{
 		{"attach", "[flags]", "watch the whole machine, or some processes, until Ctrl-C", runAttach},
 		{"run", "[flags] -- CMD [ARGS...]", "run a command and report what it and its descendants used", runRun},
+		{"calibrate", "-f FILE [flags]", "fit a power model of this machine to its counters", runCalibrate},
+		{"record", "FILE [flags]", "record what is read of this machine, for attach --replay", runRecord},
 		{"sources", "[flags]", "which energy counters were tried, and why not", runSources},
 		{"doctor", "[flags]", "check this machine and say what to do", runDoctor},
 		{"regions", "[QUERY]", "list regions and their carbon intensity", runRegions},
@@ -82,7 +84,7 @@ func finished(command string, code int) int {
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "usage: eco2-bpf COMMAND [flags]\n\nJoules and grams of CO2e of every process on this machine, counted in the kernel by eBPF.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %-26s %s\n", c.name, c.args, c.short)
+		fmt.Fprintf(w, "  %-9s %-26s %s\n", c.name, c.args, c.short)
 	}
 	fmt.Fprint(w, `
 Examples:

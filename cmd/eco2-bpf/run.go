@@ -27,8 +27,13 @@ func runRun(args []string) (int, error) {
 	f.BoolVar(&windows, "windows", false, "print each window too, not only the total")
 	f.BoolVar(&cgroupNew, "cgroup-new", false, "run the command in a cgroup of its own: then nothing of it can escape being counted")
 	f.StringVarP(&m.file, "file", "f", "", "write the report there in place of stderr")
+	f.StringVar(&m.replay, "replay", "", replayUsage)
+	_ = f.MarkHidden("replay") // for attach; here it is refused with the way there
 	if err := parse(f, args); err != nil {
 		return 0, err
+	}
+	if f.Changed("replay") {
+		return 0, usagef("--replay: run measures a command; show a recording with: eco2-bpf attach --replay FILE")
 	}
 	if f.NArg() == 0 {
 		return 0, usagef("no command given; usage: eco2-bpf run [flags] -- CMD [ARGS...]")

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
+	"github.com/eco2-bpf/eco2-bpf/intensity"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
 	"github.com/eco2-bpf/eco2-bpf/internal/engine"
 	"github.com/eco2-bpf/eco2-bpf/internal/host"
@@ -36,53 +38,58 @@ const btfEnv = "ECO2_BPF_BTF"
 
 // machine is what is read without privileges.
 type machine struct {
-	topo    host.Topology
-	model   powermodel.Model
-	assumed bool // the topology is not known
+	topo        host.Topology
+	assumed     bool // the topology is not known
+	cpu         powermodel.CPU
+	unknown     string // why nothing is known of the CPU; empty: it is
+	model       powermodel.Model
+	calibration *powermodel.Calibration // nil: none was given
+	memoryBytes int64
+	memoryErr   error
 }
 
 func readMachine(m *machineFlags, cpus int) machine {
 	topo, assumed := host.ReadTopology(m.sysfs, cpus)
-	model, err := readModel(m)
+	cpu, err := readCPU(m)
+	cpu.Governor = host.Governor(m.sysfs, topo)
+	out := machine{topo: topo, assumed: assumed, cpu: cpu, model: powermodel.Resolve(cpu), calibration: m.calibration}
 	if err != nil {
-		model.How = fmt.Sprintf("the CPU is not known (%v); %s", err, model.How)
+		out.unknown = fmt.Sprintf("the CPU is not known (%v); ", err)
 	}
-	return machine{topo: topo, model: model, assumed: assumed}
+	out.memoryBytes, out.memoryErr = host.MemTotal(m.procfs)
+	return out
 }
 
-// readModel resolves the power model; with an error it is that of an unknown CPU.
-func readModel(m *machineFlags) (powermodel.Model, error) {
+// readCPU tells what the power model goes by; with an error it is an unknown CPU.
+func readCPU(m *machineFlags) (powermodel.CPU, error) {
 	text, err := os.ReadFile(filepath.Join(m.procfs, "cpuinfo"))
 	if err != nil {
-		return powermodel.Resolve(powermodel.CPU{}), err
+		return powermodel.CPU{}, err
 	}
 	cpu, err := powermodel.ParseCPUInfo(text)
 	if err != nil {
-		return powermodel.Resolve(powermodel.CPU{}), err
+		return powermodel.CPU{}, err
 	}
 	if cpu.Implementer != 0 { // Arm; where nobody can tell, the wider range of a guest is the honest one
 		virtual, known := host.Virtual(m.sysfs, m.procfs)
 		cpu.Hypervisor = virtual || !known
 	}
-	return powermodel.Resolve(cpu), nil
+	_, cpu.Instance = host.Instance(m.sysfs)
+	return cpu, nil
 }
 
 // detect finds the source of joules.
 func (m *machine) detect(f *machineFlags) (energy.Source, []energy.Reason, error) {
-	return energy.Detect(energy.Options{Choice: f.source, Sysfs: f.sysfs, Procfs: f.procfs, Scope: energy.ScopeWall, Estimate: func(string) ([]energy.ZoneModel, error) {
-		var zones []energy.ZoneModel
-		for _, socket := range m.topo.Sockets() {
-			cpus := m.topo.CPUsOf(socket, -1)
-			zones = append(zones, energy.ZoneModel{
-				Socket: socket, CPUs: cpus, Detail: m.model.How, Scope: m.model.Scope,
-				Watts: func(cpus int, busy float64) energy.Bounds { return energy.Bounds(m.model.Watts(cpus, busy)) },
-			})
-		}
-		if len(zones) == 0 {
-			return nil, errors.New("no CPU is online in the topology")
-		}
-		return zones, nil
-	}})
+	source, reasons, err := energy.Detect(energy.Options{
+		Choice: f.source, Kinds: f.kinds, Scope: f.scope, Sysfs: f.sysfs, Procfs: f.procfs,
+		Estimate: func(scope string) ([]energy.ZoneModel, error) { return m.zones(f.sysfs, scope) }, Memory: m.memory, Disk: m.disk, GPU: gpus,
+	})
+	if err != nil || !f.chosen() || slices.ContainsFunc(source.Domains(), func(d energy.Domain) bool { return d.Method == energy.Estimated && d.Kind() == energy.KindCPU }) {
+		return source, reasons, err
+	}
+	return source, append(reasons, energy.Reason{
+		Source: energy.ChooseEstimate, Text: "--scope and --model are of no use: the CPUs are counted, not estimated", Next: "to estimate them all the same: --source estimate",
+	}), nil
 }
 
 // open attaches and opens all that measuring needs. follow: the caller selects processes.
@@ -117,6 +124,7 @@ func open(f *measureFlags, follow bool) (s *session, err error) {
 		Source: source, Busy: busy, BusySource: busy.How, Topology: m.topo, Host: host.Describe(m.topo),
 		Model: m.model, Users: identity.ReadUsers(""), BootTime: host.BootTime(),
 	}
+	s.parts.Host.MemoryBytes = m.memoryBytes
 	if err := s.attach(f, cg, follow); err != nil {
 		return s, err
 	}
@@ -148,7 +156,7 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	}
 	s.collector, err = bpf.Open(bpf.Options{
 		Memory: memory, PIDMax: host.PIDMax(f.procfs), CgroupV1: cg.V1, Hierarchy: cg.Hierarchy, Follow: follow,
-		Threads: f.by == engine.ByThread, Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
+		Threads: f.by == engine.ByThread, Look: engine.Looks(p.Source.Domains()), Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
 	})
 	var budget *bpf.BudgetError
 	switch {
@@ -159,6 +167,11 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	}
 	s.closers = append(s.closers, s.collector.Close)
 	p.Collector = s.collector
+	if looks := engine.Looks(p.Source.Domains()); looks && !s.collector.CountsResident() {
+		s.reasons = append(s.reasons, energy.Reason{Source: "memory", Text: "this kernel's count of a process's memory is of an unknown form: the memory's energy is idle, or nobody's"})
+	} else if looks && !s.collector.CountsIO() {
+		s.reasons = append(s.reasons, energy.Reason{Source: "disks", Text: "this kernel does not count what each process moves to disks (CONFIG_TASK_IO_ACCOUNTING): what disks use at work is nobody's"})
+	}
 	if engine.AskNames(cgroups, containers) && len(f.selection.Containers)+len(f.selection.Pods) > 0 {
 		containers.Wait(namesAtStart)
 	}
@@ -238,8 +251,12 @@ func (s *session) close() {
 
 // announce says once what is not as good as it could be: estimates, guesses, left-out counters.
 func (s *session) announce(cfg *engine.Config) {
-	for _, r := range s.reasons {
-		if !r.OK {
+	announce(s.reasons, s.parts.Source.Domains(), &cfg.Factor)
+}
+
+func announce(reasons []energy.Reason, domains []energy.Domain, f *intensity.Factor) {
+	for _, r := range reasons {
+		if !r.OK || r.Next != "" {
 			next := ""
 			if r.Next != "" {
 				next = "; " + r.Next
@@ -247,12 +264,11 @@ func (s *session) announce(cfg *engine.Config) {
 			say("%s: %s%s", r.Source, output.Clean(r.Text), output.Clean(next))
 		}
 	}
-	for _, d := range s.parts.Source.Domains() {
+	for _, d := range domains {
 		if d.Method == energy.Estimated {
 			say("%s is an ESTIMATE: %s", d.Name, output.Clean(d.Detail))
 		}
 	}
-	f := cfg.Factor
 	if f.Guess {
 		say("carbon: %s, %.4g g/kWh; %s; choose with --region or --factor", f.Name, f.GramsPerKWh, output.Clean(f.How))
 	}
