@@ -40,7 +40,9 @@ func (f *Floor) learn() {
 	if n < leastWindows || wall < leastWall {
 		return
 	}
-	slices.SortFunc(s, func(a, b sample) int { return cmp.Compare(a.busy, b.busy) })
+	if old {
+		slices.SortFunc(s, func(a, b sample) int { return cmp.Compare(a.busy, b.busy) })
+	}
 	spread := s[n-1].busy - s[0].busy
 	q := quietest(s, spread)
 	if spread >= max(0.1, 0.1*f.cpus) && n-q >= leastLoaded {
@@ -51,9 +53,9 @@ func (f *Floor) learn() {
 	f.intercept(s, q, old)
 }
 
-// gather copies the windows to fit. The old quiet ones speak only when the ring has hardly one as quiet.
+// gather copies the windows to fit, the quietest first but for old ones at the end. The old quiet ones speak only when the ring has hardly one as quiet.
 func (f *Floor) gather() (s []sample, old bool) {
-	s = f.scratch.samples[:copy(f.scratch.samples[:], f.ring[:f.count])]
+	s = f.scratch.samples[:copy(f.scratch.samples[:], f.byBusy[:f.count])]
 	quiet := 0
 	for i := range s {
 		if s[i].busy <= idlePart*f.cpus {

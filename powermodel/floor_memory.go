@@ -1,5 +1,10 @@
 package powermodel
 
+import (
+	"cmp"
+	"slices"
+)
+
 // sample is one window.
 type sample struct {
 	power float64 // watts
@@ -25,16 +30,33 @@ type memory struct {
 	count int
 	kept  [keptSize]sample
 	keptN int
+
+	byBusy [ringSize]sample // the ring's, the quietest first: to sort them for every fit took most of its time
 }
 
 func (m *memory) add(s sample, cpus float64) {
 	if m.count == ringSize {
-		m.keep(m.ring[m.next], cpus)
-	} else {
-		m.count++
+		was := m.ring[m.next]
+		m.keep(was, cpus)
+		i := m.place(was.busy)
+		for m.byBusy[i] != was { // others are as busy
+			i++
+		}
+		copy(m.byBusy[i:], m.byBusy[i+1:])
+		m.count--
 	}
+	i := m.place(s.busy)
+	copy(m.byBusy[i+1:], m.byBusy[i:m.count])
+	m.byBusy[i] = s
+	m.count++
 	m.ring[m.next] = s
 	m.next = (m.next + 1) % ringSize
+}
+
+// place is where in byBusy the first is that is as busy, or busier.
+func (m *memory) place(busy float64) int {
+	i, _ := slices.BinarySearchFunc(m.byBusy[:m.count], busy, func(s sample, busy float64) int { return cmp.Compare(s.busy, busy) })
+	return i
 }
 
 // keep stores a window that leaves the ring if it is quiet, in the place of the one that is worth least: an hour of age

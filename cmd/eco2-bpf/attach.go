@@ -116,7 +116,7 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 
 	ctx, stop := untilSignal()
 	defer stop()
-	if err := e.Run(ctx, duration, out.show); err != nil {
+	if err := e.Run(ctx, duration, rec.watch(out.show)); err != nil {
 		return err
 	}
 	err = out.show(e.Total())

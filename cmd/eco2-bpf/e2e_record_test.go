@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -173,6 +174,23 @@ func TestRecorderIsKilled(t *testing.T) {
 	}
 }
 
+// Beside attach a recording that cannot be written ends alone: what was measured is shown.
+func TestAttachOutlivesItsRecording(t *testing.T) {
+	e2eNeedKernel(t)
+	load := exec.Command("sh", "-c", "while :; do /bin/true; done")
+	if err := load.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = load.Process.Kill(); _ = load.Wait() }()
+	small := filepath.Join(t.TempDir(), "small")
+	limited := eco2(t, "attach", "--record", small, "-o", "json", "-i", "100ms", "-d", "13s")
+	limited.Path, limited.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 20; trap '' XFSZ; exec "$@"`, "sh"}, limited.Args...)
+	o := finish(t, limited)
+	if all := jsonLines(t, o.stdout); o.code != 1 || len(all) < 60 || all[len(all)-1].Kind != "total" || !strings.Contains(o.stderr, "measuring goes on without it") {
+		t.Errorf("%d lines: exit code %d: %s", len(all), o.code, o.stderr)
+	}
+}
+
 // A full disk ends the recording with an error; what is on it is good.
 func TestRecordToFullDisk(t *testing.T) {
 	e2eNeedKernel(t)
@@ -195,13 +213,18 @@ func TestRecordToFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(disk, 0) })
 	file := filepath.Join(disk, "recording")
+	load := exec.Command("sh", "-c", "while :; do /bin/true; done") // what comes and goes fills it
+	if err := load.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = load.Process.Kill(); _ = load.Wait() }()
 	began := time.Now()
 	o := finish(t, eco2(t, "record", "-d", "40s", file))
 	if o.code != 1 || !strings.Contains(o.stderr, "write the recording") || !strings.Contains(o.stderr, "no space left") {
-		t.Errorf("after %v: %v", time.Since(began), o)
+		t.Errorf("after %v: exit code %d: %s", time.Since(began), o.code, o.stderr)
 	}
 	if o := finish(t, eco2(t, "attach", "--replay", file, "-o", "json")); o.code != 0 || !strings.Contains(o.stderr, "has no end") {
-		t.Error(o)
+		t.Errorf("exit code %d: %s", o.code, o.stderr)
 	}
 }
 

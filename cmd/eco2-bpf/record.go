@@ -87,7 +87,10 @@ func record(m *measureFlags, cfg engine.Config, path string, duration time.Durat
 	s.announce(&cfg)
 	ctx, stop := untilSignal()
 	defer stop()
-	err = e.Run(ctx, duration, func(*snapshot.Snapshot) error { return nil })
+	err = e.Run(ctx, duration, func(*snapshot.Snapshot) error { return rec.rec.Err() })
+	if err != nil && rec.rec.Err() != nil {
+		err = nil // close says it
+	}
 	s.sayNames()
 	return err
 }
@@ -136,6 +139,21 @@ func openRecorder(path string, s *session, m *measureFlags, cfg *engine.Config) 
 func (r *recorder) start() {
 	if r != nil {
 		r.rec.Start()
+	}
+}
+
+// watch wraps what shows windows: once a recording cannot be written, that is said, and measuring goes on.
+func (r *recorder) watch(show func(*snapshot.Snapshot) error) func(*snapshot.Snapshot) error {
+	if r == nil {
+		return show
+	}
+	said := false
+	return func(s *snapshot.Snapshot) error {
+		if err := r.rec.Err(); err != nil && !said {
+			said = true
+			say("%v; measuring goes on without it", err)
+		}
+		return show(s)
 	}
 }
 

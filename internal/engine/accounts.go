@@ -31,6 +31,10 @@ func (e *Engine) identify() {
 			if who, name = e.parts.Processes.Get(k); who == nil && e.meet(k, u) {
 				who, name = e.parts.Processes.Get(k)
 			}
+			if who == nil {
+				name = u.Comm
+			}
+			who = e.holdings.remember(u, who)
 			if who != nil && u.TID == 0 {
 				u.Comm = name // newer than the slot's, which was read when that was filled
 			}

@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/identity"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
@@ -20,6 +23,7 @@ type holdings struct {
 	looked    time.Duration // Edge.Boot of the last look
 	written   uint64        // of the disks, at the last look
 	pending   map[process]*pendingWrite
+	order     []process            // of pending
 	holders   int                  // processes at the last look
 	users     map[uint32]bpf.Usage // of devices, by process id: as last seen
 	byPID     map[uint32]int       // row
@@ -29,7 +33,20 @@ type holdings struct {
 // up to half a minute later, when the process may be gone.
 type pendingWrite struct {
 	usage bpf.Usage
+	who   *identity.Process // nil: not known
 	bytes int64
+}
+
+// remember keeps who a process is for as long as a write of it waits.
+func (h *holdings) remember(u *bpf.Usage, who *identity.Process) *identity.Process {
+	p := h.pending[process{u.TGID, u.Start}]
+	if p == nil {
+		return who
+	}
+	if who != nil {
+		p.who = who
+	}
+	return p.who
 }
 
 const (
@@ -139,7 +156,14 @@ func (h *holdings) drain(a *accounts, places *places, written uint64) (given uin
 		return 0
 	}
 	part := min(1, float64(written)/float64(sum))
-	for k, p := range h.pending {
+	h.order = h.order[:0]
+	for k := range h.pending {
+		h.order = append(h.order, k)
+	}
+	// In an order that a replay has too: rows come in it, and what rounding leaves over goes by rows.
+	slices.SortFunc(h.order, func(a, b process) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.tgid, b.tgid)) })
+	for _, k := range h.order {
+		p := h.pending[k]
 		bytes := min(p.bytes, int64(float64(p.bytes)*part))
 		row := a.ensure(&p.usage, places)
 		h.disk = resize(h.disk, row+1)

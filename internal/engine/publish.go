@@ -33,7 +33,7 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 		s.Rows = append(s.Rows, e.rowOf(r))
 	}
 	slices.SortFunc(s.Rows, compareRows)
-	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self)
+	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self, a.isTotal || e.parts.Collector != nil)
 	s.Self.EdgeSeconds = a.edge.Seconds()
 	if !conserves(s) {
 		s.Losses.Breaches++
@@ -182,8 +182,12 @@ func readSelf() selfUse {
 	return selfUse{cpu: time.Duration(ru.Utime.Nano() + ru.Stime.Nano())}
 }
 
-func (s selfUse) since(start selfUse) snapshot.Self {
+// since tells of memory only if asked: to read that takes longer than to replay a window.
+func (s selfUse) since(start selfUse, memory bool) snapshot.Self {
 	out := snapshot.Self{CPUSeconds: (s.cpu - start.cpu).Seconds()}
+	if !memory {
+		return out
+	}
 	// The second field of statm is the resident set, in pages.
 	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if f := bytes.Fields(b); len(f) > 1 {

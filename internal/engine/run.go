@@ -45,14 +45,20 @@ func (e *Engine) Run(ctx context.Context, d time.Duration, publish func(*snapsho
 				return err
 			}
 			// An edge that came late does not move the others; edges that were slept through are not made up for.
-			for windowEnd <= e.prev.At {
-				windowEnd += e.cfg.Interval
-			}
+			windowEnd = after(windowEnd, e.prev.At, e.cfg.Interval)
 		}
 		if ended {
 			return nil
 		}
 	}
+}
+
+// after is the first end of a window behind now.
+func after(end, now, interval time.Duration) time.Duration {
+	if end > now {
+		return end
+	}
+	return end + ((now-end)/interval+1)*interval
 }
 
 // Replay publishes the windows of a recording as fast as it can be read, until it or ctx ends, or publish fails. A window ends at the
@@ -78,9 +84,7 @@ func (e *Engine) Replay(ctx context.Context, publish func(*snapshot.Snapshot) er
 		if err != nil {
 			return nil
 		}
-		for empty = true; windowEnd <= e.prev.At; {
-			windowEnd += e.cfg.Interval
-		}
+		windowEnd, empty = after(windowEnd, e.prev.At, e.cfg.Interval), true
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func (r *Recorder) CPUs() int { return r.edges.CPUs() }
 // Domains are those of the machine.
 func (r *Recorder) Domains() []energy.Domain { return r.edges.Domains() }
 
-// Next passes an edge on. Errors: of the machine, or of writing.
+// Next passes an edge on. Errors are the machine's: one of writing ends the recording, not the measurement; see Err.
 func (r *Recorder) Next(e *engine.Edge) error {
 	if err := r.edges.Next(e); err != nil || !r.on {
 		return err
@@ -86,6 +86,11 @@ func (r *Recorder) Next(e *engine.Edge) error {
 	if r.err == nil {
 		r.err = r.write(e)
 	}
+	return nil
+}
+
+// Err is why the recording ended before its time; nil: it goes on.
+func (r *Recorder) Err() error {
 	if r.err != nil {
 		return fmt.Errorf("write the recording: %w", r.err)
 	}
@@ -301,7 +306,7 @@ const namesWait = 2 * time.Second
 // Close writes the names that have become known since the last edge, and the end. It does not close what it writes to.
 func (r *Recorder) Close() error {
 	if r.err != nil {
-		return nil // it was told
+		return r.Err()
 	}
 	if r.on && r.w.edges > 0 {
 		r.err = r.last()
