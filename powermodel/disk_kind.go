@@ -2,10 +2,11 @@ package powermodel
 
 import "strings"
 
-// DiskKind is the kind of a disk by the kernel's name of it. In a guest every one is virtual.
-func DiskKind(name string, rotational, guest bool) string {
+// DiskKind is the kind of a disk by the kernel's name of it. One that is not in this machine is virtual: what it is made of is not known. So are all of
+// a guest, and those that are reached over a network or by several paths at once (dm), whatever the caller knows of them.
+func DiskKind(name string, rotational, elsewhere bool) string {
 	switch {
-	case guest, strings.HasPrefix(name, "vd"), strings.HasPrefix(name, "xvd"):
+	case elsewhere, hasAnyPrefix(name, "vd", "xvd", "nbd", "rbd", "dm-"):
 		return DiskVirtual
 	case strings.HasPrefix(name, "nvme"):
 		return DiskNVMe
@@ -15,4 +16,13 @@ func DiskKind(name string, rotational, guest bool) string {
 		return DiskHDD
 	}
 	return DiskSSD
+}
+
+func hasAnyPrefix(s string, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
 }

@@ -93,7 +93,7 @@ func (m *machine) memory() (energy.Bounds, string, error) {
 
 // disk is the model of one of its disks.
 func (m *machine) disk(d energy.Disk) energy.DiskModel {
-	idle, active, how := powermodel.Disk(powermodel.DiskKind(d.Name, d.Rotational, m.cpu.Hypervisor), d.Bytes)
+	idle, active, how := powermodel.Disk(powermodel.DiskKind(d.Name, d.Rotational, m.cpu.Hypervisor || d.Remote != ""), d.Bytes)
 	return energy.DiskModel{Idle: energy.Bounds(idle), Busy: energy.Bounds{
 		Value: max(0, active.Value-idle.Value), Low: max(0, active.Low-idle.Low), High: max(0, active.High-idle.High, active.Value-idle.Value),
 	}, Detail: d.Name + ": " + how}

@@ -13,6 +13,9 @@ const (
 	bridge = 10 * time.Second
 	// stillAfter is when a reading that never changes is told: no load is that even, unless the gauge's steps are coarse.
 	stillAfter = 5 * time.Minute
+	// lateEdge is how much older than the last reading an edge may be: it is stamped before all that is read for it, and the goroutine that reads
+	// between edges may come first.
+	lateEdge = time.Second
 )
 
 // gauge makes a cumulative energy of readings of power, by trapezoid. It does no I/O.
@@ -43,13 +46,17 @@ func (g *gauge) add(w units.Watts, now moment) {
 		g.failed = true
 		return
 	}
+	dt := now.at - g.at
+	if g.have && dt < 0 && dt >= -lateEdge && now.slept <= 0 {
+		return // it tells nothing of the time since the last one, and to begin at it again would count that stretch twice
+	}
 	defer g.rebase(w, now)
-	switch dt := now.at - g.at; {
+	switch {
 	case !g.have:
 		if g.paused {
 			g.say("began in this window: what was used before is not counted")
 		}
-	case dt < -slack: // less is the jitter between the sampler's clock and the edge's
+	case dt < -lateEdge:
 		g.say("time went backwards: new baseline")
 	case now.slept > 0:
 		g.say("the machine slept %s: not counted from the last reading on", seconds(now.slept))
@@ -80,8 +87,8 @@ func (g *gauge) rebase(w units.Watts, now moment) {
 	if !g.have || w != g.watts {
 		g.changed = now.at
 	}
-	if g.have && now.at < g.at && now.at >= g.at-slack {
-		now.at = g.at
+	if g.have && now.at >= g.at-lateEdge {
+		now.at = max(now.at, g.at)
 	}
 	g.have, g.failed, g.paused, g.at, g.watts = true, false, false, now.at, w
 }

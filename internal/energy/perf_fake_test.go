@@ -26,6 +26,7 @@ type fakePMU struct {
 	opened   []string // TYPE:CONFIG@CPU, with +LEADER for a member of a group
 	refuse   func(attr *unix.PerfEventAttr, cpu int) error
 	readErr  error
+	oneEach  bool         // each package has one counter, as AMD's have, whatever its dies
 	dead     map[int]bool // CPUs that are offline
 }
 
@@ -82,7 +83,10 @@ func (f *fakePMU) topology(cpu int, file string) string {
 
 // counter is the one that an event on that CPU reads: of the die, or of the core for AMD's second PMU (type 12).
 func (f *fakePMU) counter(cpu int, kind uint32, event uint64) *fakeCounter {
-	place := f.topology(cpu, "physical_package_id") + "/" + f.topology(cpu, "die_id")
+	place := f.topology(cpu, "physical_package_id")
+	if !f.oneEach {
+		place += "/" + f.topology(cpu, "die_id")
+	}
 	if kind == 12 {
 		place += "/" + f.topology(cpu, "core_id")
 	}

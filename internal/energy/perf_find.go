@@ -33,6 +33,8 @@ type pmu struct {
 	sysfs string
 	kind  uint32   // what perf_event_open takes for its type
 	names []string // of its energy events
+
+	single bool // each socket has one counter, whatever the mask names
 }
 
 // pmuEvent is an event of a PMU.
@@ -50,13 +52,15 @@ type perfPlace struct {
 	core   int // only of a PMU of single cores
 }
 
-func (a perfPlace) same(b perfPlace) bool {
-	return a.socket == b.socket && a.die == b.die && a.core == b.core
+// same tells whether two places have one counter.
+func (p *pmu) same(a, b perfPlace) bool {
+	return a.socket == b.socket && (p.single || a.die == b.die) && a.core == b.core
 }
 
 // findPMU gives ErrAbsent for a PMU that the kernel does not have.
 func findPMU(sysfs, name string, c *perfCalls) (*pmu, error) {
 	p := &pmu{name: name, dir: filepath.Join(sysfs, "bus/event_source/devices", name), sysfs: sysfs}
+	p.single = name == pmuPower && onePerSocket(sysfs)
 	kind, err := c.number(filepath.Join(p.dir, "type"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no perf PMU %s under %s: %w", name, sysfs, ErrAbsent)

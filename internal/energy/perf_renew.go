@@ -58,7 +58,7 @@ func (g *perfGroup) reopen(c *perfCalls) error {
 		what = fmt.Sprintf("core %d not counted", g.at.core)
 	}
 	places, err := g.pmu.places(c)
-	i := slices.IndexFunc(places, g.at.same)
+	i := slices.IndexFunc(places, func(at perfPlace) bool { return g.pmu.same(g.at, at) })
 	if i < 0 {
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)

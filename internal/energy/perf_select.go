@@ -51,13 +51,32 @@ func (f *perfFinder) packages(u *pmu) error {
 		return err
 	}
 	sortPlaces(places)
-	dies := hasDies(places)
-	for _, at := range places {
-		if e := f.openPackage(u, events, at, dies); err == nil {
+	dies := !u.single && hasDies(places)
+	for len(places) > 0 {
+		n := 1
+		for n < len(places) && u.same(places[0], places[n]) {
+			n++
+		}
+		e := f.openPackage(u, events, places[0], dies)
+		if e == nil {
+			f.sameInside(u, places[0], places[1:n])
+		}
+		if err == nil {
 			err = e
 		}
+		places = places[n:]
 	}
 	return err
+}
+
+// sameInside names the dies that have no counter but their package's.
+func (f *perfFinder) sameInside(u *pmu, kept perfPlace, others []perfPlace) {
+	name := fmt.Sprintf("%s-%d", kindPackage, kept.socket)
+	for _, at := range others {
+		die := fmt.Sprintf("%s-die-%d", name, at.die)
+		text := fmt.Sprintf("%s skipped: %s/%s/ on CPU %d is %s: %s", die, u.name, eventPackage, at.cpu, sameCounter(name), oneOnAMD)
+		f.note(true, text, Part{Name: die, Scope: kindPackage, Inside: name})
+	}
 }
 
 // openPackage makes domains of one package, or die of one.

@@ -56,7 +56,7 @@ func openPowercap(sysfs string, f files) (*powercap, []Reason, error) {
 		err = fmt.Errorf("list powercap zones: %w", err)
 		return nil, append(reasons, Reason{Source: sourcePowercap, Text: err.Error(), Next: nextStep(err)}), err
 	}
-	c := newChooser()
+	c := newChooser(onePerSocket(sysfs))
 	var broken []error
 	for _, z := range dirs {
 		raw, err := readName(filepath.Join(z.path, "name"))
@@ -114,7 +114,7 @@ func openEither(cand *candidate, f files) (*zone, []Reason, error) {
 		return z, reasons, err
 	}
 	if err == nil {
-		return z, append(reasons, twinSkipped(cand, cand.twin.id, "it is the same counter as "+cand.dir.id)), nil
+		return z, append(reasons, twinSkipped(cand, cand.twin.id, "it is "+sameCounter(cand.dir.id))), nil
 	}
 	first := cand.dir.id
 	cand.dir = *cand.twin

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +58,21 @@ func openRead(path string) (int, error) {
 }
 
 var kernelFiles = files{openRead, unix.Pread}
+
+// readHead gives the first bytes of a file without the space at its end, and nothing where it cannot be read.
+func readHead(path string) string {
+	fd, err := openRead(path)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var buf [64]byte
+	n, err := unix.Pread(fd, buf[:], 0)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(string(buf[:n]), " \n")
+}
 
 // counterFile is one file that stays open. It is read by one pread: os.File.ReadAt would ask again until end of file, and on sysfs each
 // read at an offset runs the driver again, which may interrupt a CPU of that package.

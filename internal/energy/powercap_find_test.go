@@ -35,6 +35,10 @@ func TestDomainsOfTrees(t *testing.T) {
 		{"psys-first", []string{"package-0 0 -1 intel-rapl:1"},
 			[]string{"+intel-rapl:0 skipped: psys contains", "+intel-rapl:1:0 skipped: psys-1 contains"}},
 		{"amd", []string{"package-0 0 -1 intel-rapl:0"}, []string{"+intel-rapl:0:0 skipped: core is inside"}},
+		{"amd-ccd", []string{"package-0 0 -1 intel-rapl:0", "package-1 1 -1 intel-rapl:1"}, []string{
+			"+intel-rapl:0:0 skipped: core is inside", "+intel-rapl:2:0 skipped: core is inside",
+			"+intel-rapl:2 skipped: it is the same counter as intel-rapl:0: on AMD a package has one", "+intel-rapl:3 skipped: it is the same counter as intel-rapl:1",
+			"+intel-rapl:10 skipped: it is the same counter as intel-rapl:0"}},
 		{"odd", []string{"package-0 0 -1 intel-rapl:0", "package-3 3 -1 intel-rapl:8"}, []string{
 			`-"intel-rapl:x" skipped: is no zone`, `+"dtpm:0" skipped: is not a RAPL`, "-intel-rapl:0:0 skipped: package-7 is below",
 			"-intel-rapl:0:1 skipped: a zone of name gpu", "-intel-rapl:1 skipped: package-0 is the name of intel-rapl:0 too",
@@ -87,6 +91,8 @@ func TestPartsOfTrees(t *testing.T) {
 		"tpmi":       {"*package-0 package in psys", "*dram-0 dram in psys", "*package-1 package in psys", "*dram-1 dram in psys", "psys psys"},
 		"psys-first": {"*package-0 package in psys", "psys psys", "psys-1 psys"},
 		"amd":        {"*package-0 package", "intel-rapl:0:0 core in package-0"},
+		"amd-ccd": {"*package-0 package", "*package-1 package", "intel-rapl:0:0 core in package-0", "intel-rapl:2:0 core in package-0", "intel-rapl:2 package in package-0",
+			"intel-rapl:3 package in package-1", "intel-rapl:10 package in package-0"},
 		"odd": {"*package-0 package", "*package-3 package", "package-2 package", `"intel-rapl:x"`, `"dtpm:0"`, "intel-rapl:0:0 package in package-0",
 			"intel-rapl:0:1 in package-0", "intel-rapl:1 package in package-0", "intel-rapl:2 package", "intel-rapl:3 dram", "intel-rapl:4", "intel-rapl:5", "intel-rapl:6"},
 	} {

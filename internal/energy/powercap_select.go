@@ -26,6 +26,7 @@ func skipped(ok bool, id, why string) Reason {
 
 // chooser turns zones into domains that never overlap.
 type chooser struct {
+	single  bool                // each socket has one counter, whatever the zones are called
 	names   map[string]zoneName // by zone id, for the sub-zones
 	taken   map[string]int      // by domain name: index in domains
 	dies    map[string][]int    // die ids by scope and socket
@@ -33,8 +34,8 @@ type chooser struct {
 	reasons []Reason
 }
 
-func newChooser() *chooser {
-	return &chooser{names: map[string]zoneName{}, taken: map[string]int{}, dies: map[string][]int{}}
+func newChooser(single bool) *chooser {
+	return &chooser{single: single, names: map[string]zoneName{}, taken: map[string]int{}, dies: map[string][]int{}}
 }
 
 // add takes the zones in the order of findZones, a parent before its sub-zones. The zone's enabled file is not asked: it switches the power
@@ -44,6 +45,9 @@ func (c *chooser) add(z zoneDir, raw string) {
 	if err != nil {
 		c.skip(false, z, Part{}, err.Error())
 		return
+	}
+	if c.single && name.kind == kindPackage && name.die >= 0 {
+		name = zoneName{text: fmt.Sprintf("%s-%d", kindPackage, name.socket), kind: kindPackage, socket: name.socket, die: -1}
 	}
 	c.names[z.id] = name
 	d := Domain{Method: Measured, Source: sourcePowercap}
@@ -94,6 +98,8 @@ func (c *chooser) conflict(z zoneDir, d Domain) (why string, ok bool) {
 	if i, dup := c.taken[d.Name]; dup {
 		first := c.domains[i]
 		switch {
+		case c.single && z.control == first.dir.control:
+			return fmt.Sprintf("it is %s: %s", sameCounter(first.dir.id), oneOnAMD), true
 		case z.control == first.dir.control:
 			return d.Name + " is the name of " + first.dir.id + " too", false
 		case first.twin != nil:

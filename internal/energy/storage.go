@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -22,6 +21,7 @@ type Disk struct {
 	Name       string // as in diskstats
 	Bytes      int64
 	Rotational bool
+	Remote     string // over what it is reached, if it is not in this machine: "iSCSI"
 }
 
 // storage integrates a model over how long each disk was busy, by PROCFS/diskstats. Like memory it moves on only at edges where it is
@@ -72,6 +72,9 @@ func OpenStorage(procfs, sysfs string, model func(Disk) DiskModel) (_ Source, di
 	s.model = func(d Disk) DiskModel {
 		disks = append(disks, d)
 		m := model(d)
+		if d.Remote != "" {
+			m.Detail += " (not in this machine: by " + d.Remote + ")"
+		}
 		details = append(details, m.Detail)
 		return m
 	}
@@ -83,6 +86,9 @@ func OpenStorage(procfs, sysfs string, model func(Disk) DiskModel) (_ Source, di
 		return nil, nil, errors.Join(fmt.Errorf("no disk in %s: %w", f.Name(), ErrAbsent), f.Close())
 	}
 	s.domains[0].Detail = fmt.Sprintf("busy time by %s; %s", f.Name(), strings.Join(details[:min(len(details), maxDetails)], "; "))
+	if more := len(details) - maxDetails; more > 0 {
+		s.domains[0].Detail += fmt.Sprintf("; and %d more", more)
+	}
 	return s, disks, nil
 }
 
@@ -163,52 +169,8 @@ func (s *storage) book(d *disk, st diskstat, dt time.Duration) {
 	d.have, d.busy, d.written = true, st.busy, st.written
 }
 
-// maxDisks bounds memory whatever diskstats says.
-const maxDisks = 4096
-
-// add looks once whether a name is a disk: what is made of others (md, dm), of files (loop) or of memory (ram, zram) has no device behind
-// it, and a partition is listed under its disk.
-func (s *storage) add(name string) *disk {
-	d := &disk{}
-	if len(s.disks) >= maxDisks {
-		return d
-	}
-	s.disks[name] = d
-	dir := filepath.Join(s.sysfs, "block", name)
-	if name == "" || name == "." || name == ".." {
-		return d
-	}
-	if _, err := os.Stat(filepath.Join(dir, "device")); err != nil {
-		return d
-	}
-	if readNumber(filepath.Join(dir, "hidden")) == 1 { // a path of a multipath device, which is listed too
-		return d
-	}
-	if size := readNumber(filepath.Join(dir, "size")); size > 0 && size < 1<<53 { // an empty drive has none
-		d.counted = true
-		d.model = s.model(Disk{Name: name, Bytes: size * sectorBytes, Rotational: readNumber(filepath.Join(dir, "queue/rotational")) == 1})
-	}
-	return d
-}
-
 // sectorBytes is the unit of diskstats and of size, whatever the disk's own is.
 const sectorBytes = 512
-
-// readNumber is 0 where there is none.
-func readNumber(path string) int64 {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	var buf [32]byte
-	n, _ := f.Read(buf[:])
-	v, err := strconv.ParseInt(string(bytes.TrimSpace(buf[:n])), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return v
-}
 
 func (s *storage) readAll() ([]byte, error) {
 	for n := 0; ; {
