@@ -13,8 +13,8 @@ type Looker interface {
 	Look(into []bpf.Task) ([]bpf.Task, error)
 }
 
-// lookPause is how long after a look the next one may be, for each process that it told of: to read and book one costs some 2 us, so that
-// looks never take more than a quarter of a percent of one CPU, however many processes there are. On a machine of a thousand every window of a
+// lookPause is how long after a look the next one may be, for each process that it told of: to read and book one costs some 4 us, so that
+// looks never take more than half a percent of one CPU, however many processes there are. On a machine of a thousand every window of a
 // second has one. What memory and disks used comes with the window that has the look.
 const lookPause = 800 * time.Microsecond
 

@@ -17,7 +17,7 @@ import (
 
 // publish turns what was added up into a Snapshot.
 func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
-	if !a.isTotal {
+	if !a.isTotal && Looks(e.domains) {
 		a.foldSleepers()
 	}
 	e.top(a)
