@@ -213,9 +213,9 @@ func parseDiskstat(line []byte) (name []byte, st diskstat, ok bool) {
 		case 3:
 			name = line[:end]
 		case 10:
-			sectors, ok = parseCount(line[:end])
+			sectors, ok = parseCount(line[:end], 1<<54)
 		case 13:
-			ms, ok = parseCount(line[:end])
+			ms, ok = parseCount(line[:end], 1<<42) // 139 years
 		default:
 			ok = true
 		}
@@ -227,13 +227,15 @@ func parseDiskstat(line []byte) (name []byte, st diskstat, ok bool) {
 	return name, diskstat{busy: time.Duration(ms) * time.Millisecond, written: sectors * sectorBytes}, true
 }
 
-// parseCount takes a number that stays one in bytes and in nanoseconds.
-func parseCount(b []byte) (v uint64, ok bool) {
+// parseCount takes a number of at most that much, at most 2^59.
+func parseCount(b []byte, most uint64) (v uint64, ok bool) {
 	for _, c := range b {
-		if c < '0' || c > '9' || v > 1<<42 {
+		if c < '0' || c > '9' {
 			return 0, false
 		}
-		v = v*10 + uint64(c-'0')
+		if v = v*10 + uint64(c-'0'); v > most {
+			return 0, false
+		}
 	}
 	return v, len(b) > 0
 }
