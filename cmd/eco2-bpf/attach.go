@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -23,6 +24,16 @@ func terminalSize(f *os.File) (width, height int) {
 		return 0, 0
 	}
 	return width, height
+}
+
+// sameFile tells that two names are one file, or will be.
+func sameFile(a, b string) bool {
+	x, errA := os.Stat(a)
+	y, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return os.SameFile(x, y)
+	}
+	return a != "" && filepath.Clean(a) == filepath.Clean(b)
 }
 
 func runAttach(args []string) (int, error) {
@@ -49,6 +60,11 @@ func runAttach(args []string) (int, error) {
 	}
 	if err := checkDuration(f, duration); err != nil {
 		return 0, err
+	}
+	for _, name := range []string{"record", "replay"} {
+		if other := f.Lookup(name).Value.String(); other != "" && sameFile(m.file, other) {
+			return 0, usagef("-f and --%s: both are %s", name, other)
+		}
 	}
 	if f.Changed("replay") {
 		return exitOK, replay(&m, cfg, f, m.replay)

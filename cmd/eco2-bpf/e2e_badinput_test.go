@@ -105,6 +105,8 @@ func TestBadCommandLines(t *testing.T) {
 		{"run --", "no command|run [flags] -- CMD"},
 		{"run -d 3s -- true", "unknown shorthand flag|--help"},
 		{"sources x", `unexpected argument "x"|--help`},
+		{"attach -f /tmp/same --record /tmp/same", "-f and --record|both are"},
+		{"attach -f /dev/null --replay /dev/null", "-f and --replay|both are"},
 		{"sources --source solar", `--source|"solar"|auto, rapl, powercap`},
 		{"doctor x", `unexpected argument "x"|--help`},
 		{"doctor --sysfs /nonexistent", "--sysfs|/nonexistent"},

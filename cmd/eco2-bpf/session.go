@@ -84,7 +84,8 @@ func (m *machine) detect(f *machineFlags) (energy.Source, []energy.Reason, error
 		Choice: f.source, Kinds: f.kinds, Scope: f.scope, Sysfs: f.sysfs, Procfs: f.procfs,
 		Estimate: func(scope string) ([]energy.ZoneModel, error) { return m.zones(f.sysfs, scope) }, Memory: m.memory, Disk: m.disk, GPU: gpus,
 	})
-	if err != nil || !f.chosen() || slices.ContainsFunc(source.Domains(), func(d energy.Domain) bool { return d.Method == energy.Estimated && d.Kind() == energy.KindCPU }) {
+	counted := func(d energy.Domain) bool { return d.Kind() == energy.KindCPU && d.Method != energy.Estimated }
+	if err != nil || !f.chosen() || !slices.ContainsFunc(source.Domains(), counted) {
 		return source, reasons, err
 	}
 	return source, append(reasons, energy.Reason{

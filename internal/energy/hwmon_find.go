@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,7 +116,7 @@ func list(dir string) ([]string, error) {
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(maxEntries)
-	if err != nil && len(names) == 0 {
+	if err != nil && !errors.Is(err, io.EOF) && len(names) == 0 { // an empty folder is one
 		return nil, fmt.Errorf("list %s: %w", filepath.Base(dir), err)
 	}
 	return names, nil

@@ -145,7 +145,13 @@ func (d *detection) detect() error {
 		d.storage(beside)
 	}
 	if len(d.sources) == 0 {
-		return fmt.Errorf("nothing to measure: no domain of the kinds that are asked for (%s) is here", strings.Join(d.Kinds, ", "))
+		var why []string
+		for _, r := range d.reasons {
+			if r.Part.Name == "" {
+				why = append(why, r.Text)
+			}
+		}
+		return fmt.Errorf("nothing to measure: no domain of the kinds that are asked for (%s) is here: %s; choose others with --domains", strings.Join(d.Kinds, ", "), strings.Join(why, "; "))
 	}
 	return nil
 }

@@ -23,7 +23,10 @@ func (s *storage) add(name string) *disk {
 	}
 	dir := filepath.Join(s.sysfs, "block", name)
 	size := readNumber(filepath.Join(dir, "size"))
-	if size <= 0 || size >= 1<<53 { // an empty drive has none
+	if size <= 0 || size >= 1<<53 {
+		if _, err := os.Stat(filepath.Join(dir, "device")); err == nil || isNumbered(name, "nbd") { // an empty drive: it may get one
+			delete(s.disks, name)
+		}
 		return d
 	}
 	remote := ""

@@ -103,6 +103,17 @@ func (a *accounts) ensure(u *bpf.Usage, places *places) int {
 	return row
 }
 
+// processOf is the process that a thread with a row is of, where threads are told apart.
+func (a *accounts) processOf(tgid uint32) (bpf.Usage, bool) {
+	for i := range a.rows {
+		if u := a.rows[i]; u.TGID == tgid && !isOverflow(&u) {
+			u.TID, u.Time, u.Switches = 0, 0, 0
+			return u, true
+		}
+	}
+	return bpf.Usage{}, false
+}
+
 func (a *accounts) add(u *bpf.Usage, places *places) {
 	row := a.ensure(u, places)
 	r := &a.rows[row]

@@ -27,6 +27,7 @@ type machine struct {
 	lost   bpf.Losses
 	doms   []energy.Domain
 	edge   bool
+	slept  time.Duration
 
 	breaches uint64 // that the script provokes
 }
@@ -44,6 +45,7 @@ type second struct {
 	tasks    []bpf.Task
 	shares   []energy.Share
 	written  uint64 // bytes that went to the disks
+	slept    time.Duration
 }
 
 func (m *machine) Drain(into []bpf.Usage) ([]bpf.Usage, error) {
@@ -69,6 +71,7 @@ func (m *machine) Drain(into []bpf.Usage) ([]bpf.Usage, error) {
 		}
 		m.lost.Missed += s.missed
 		m.now += time.Second
+		m.slept += s.slept
 	}
 	m.at++
 	m.edge = true
@@ -158,7 +161,7 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 		Collector: m, Source: m, Busy: busyOf{m}, BusySource: "test", Host: host.Host{Name: "test", CPUs: 2, Sockets: 2, MemoryBytes: 10 << 30},
 		Topology: host.Topology{{Online: true, Socket: 0}, {Online: true, Socket: 1}},
 		Model:    powermodel.Resolve(powermodel.CPU{}), Users: identity.ReadUsers("/nonexistent"), Cgroups: cg,
-		BootTime: time.Unix(1000, 0), Now: m.clock, SinceBoot: func() time.Duration { return m.now },
+		BootTime: time.Unix(1000, 0), Now: m.clock, SinceBoot: func() time.Duration { return m.now + m.slept },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ type holdings struct {
 	busy      []time.Duration
 	span      time.Duration // since the last look
 	looked    time.Duration // Edge.Boot of the last look
+	at        time.Duration // Edge.At of it
 	written   uint64        // of the disks, at the last look
 	pending   map[process]*pendingWrite
 	order     []process            // of pending
@@ -35,6 +36,7 @@ type pendingWrite struct {
 	usage bpf.Usage
 	who   *identity.Process // nil: not known
 	bytes int64
+	at    time.Duration // of its last write
 }
 
 // remember keeps who a process is for as long as a write of it waits.
@@ -55,6 +57,9 @@ const (
 	// maxPending bounds memory: what more processes have written is nobody's.
 	maxPending = 16384
 	pageBytes  = 4096
+	// longestWait is when a write has reached the disks, or never will: of a file that is gone by then, or on no disk of this machine. The
+	// kernel's own limit is half a minute (vm.dirty_expire_centisecs).
+	longestWait = time.Minute
 )
 
 // gather takes a step's looks and shares; rows are added for those that hold or moved something without having run.
@@ -72,7 +77,7 @@ func (h *holdings) gather(a *accounts, places *places, edge *Edge, domains []ene
 
 // start takes an edge as the baseline.
 func (h *holdings) start(edge *Edge, domains []energy.Domain) {
-	h.looked, h.written = edge.Boot, storageWritten(edge, domains)
+	h.looked, h.at, h.written = edge.Boot, edge.At, storageWritten(edge, domains)
 }
 
 func storageWritten(edge *Edge, domains []energy.Domain) (sum uint64) {
@@ -100,11 +105,12 @@ func (h *holdings) look(a *accounts, places *places, edge *Edge, domains []energ
 	if h.pending == nil {
 		h.pending = map[process]*pendingWrite{}
 	}
-	h.span = max(0, edge.Boot-h.looked)
+	// A suspended machine uses nothing that is counted: the time is that of the clock that stands still then.
+	h.span = max(0, edge.At-h.at)
 	h.holders = len(edge.Tasks)
 	for i := range edge.Tasks {
 		t := &edge.Tasks[i]
-		held := h.lived(t, edge.Boot)
+		held := min(h.lived(t, edge.Boot), h.span)
 		weight := int64(float64(t.Resident/memoryUnit) * (float64(held) / float64(memoryTick)))
 		if weight > 0 || t.Read > 0 {
 			row := a.ensure(&t.Usage, places)
@@ -113,14 +119,19 @@ func (h *holdings) look(a *accounts, places *places, edge *Edge, domains []energ
 			h.disk[row] += clampBytes(t.Read)
 		}
 		if t.Written > 0 {
-			h.write(t)
+			h.write(t, edge.At)
+		}
+	}
+	for k, p := range h.pending {
+		if edge.At-p.at > longestWait {
+			delete(h.pending, k)
 		}
 	}
 	now := storageWritten(edge, domains)
 	written := now - min(now, h.written)
 	// As much again as is claimed is taken for what file systems and mirrors add to it.
 	h.unclaimed = clampBytes(written - min(written, 2*h.drain(a, places, written)))
-	h.looked, h.written = edge.Boot, now
+	h.looked, h.at, h.written = edge.Boot, edge.At, now
 }
 
 // lived is how much of the time since the last look a process has lived.
@@ -132,7 +143,7 @@ func (h *holdings) lived(t *bpf.Task, now time.Duration) time.Duration {
 	return max(0, to-from)
 }
 
-func (h *holdings) write(t *bpf.Task) {
+func (h *holdings) write(t *bpf.Task, at time.Duration) {
 	k := process{t.TGID, t.Start}
 	p := h.pending[k]
 	if p == nil {
@@ -142,7 +153,7 @@ func (h *holdings) write(t *bpf.Task) {
 		p = &pendingWrite{}
 		h.pending[k] = p
 	}
-	p.usage = t.Usage
+	p.usage, p.at = t.Usage, at
 	p.bytes = min(p.bytes+clampBytes(t.Written), maxBytes)
 }
 
@@ -189,7 +200,7 @@ func (h *holdings) share(a *accounts, places *places, edge *Edge, domains []ener
 	if len(edge.Shares) > 0 {
 		clear(h.byPID)
 		for row := range a.rows {
-			if u := &a.rows[row]; !isOverflow(u) {
+			if u := &a.rows[row]; !isOverflow(u) && u.TID == 0 { // of which thread it is nobody tells
 				h.byPID[u.TGID] = row
 			}
 		}
@@ -206,6 +217,9 @@ func (h *holdings) share(a *accounts, places *places, edge *Edge, domains []ener
 		row, ran := h.byPID[s.PID]
 		if !ran {
 			u, ok := h.users[s.PID]
+			if !ok {
+				u, ok = a.processOf(s.PID)
+			}
 			if !ok {
 				u = bpf.Usage{Account: bpf.Account{TGID: s.PID}}
 			}

@@ -118,6 +118,46 @@ func TestDisksGoByBytes(t *testing.T) {
 	}
 }
 
+// A write that never reached a disk, of a file that is gone, does not take others' joules for ever.
+func TestWritesThatNeverComeAreForgotten(t *testing.T) {
+	const gib = 1 << 30
+	first, second1 := task(11, time.Minute, 0), task(12, time.Minute, 0)
+	first.Written, second1.Written = 10*gib, gib
+	e := []units.Microjoules{4e6}
+	script := []second{{energy: e, tasks: []bpf.Task{first}}}
+	for range 62 {
+		script = append(script, second{energy: e})
+	}
+	script = append(script, second{energy: e, tasks: []bpf.Task{second1}, written: gib})
+	windows, _, _ := watch(t, withScope(energy.Domain{Scope: energy.ScopeStorage}, script...), Config{IdleWatts: map[string]units.Watts{"package-0": 2}})
+	expect(t, windows[len(windows)-1], map[int]units.Microjoules{11: 0, 12: 2e6}, 2e6, 0)
+}
+
+// While the machine sleeps nobody pays for memory: neither those who slept with it nor those who came after.
+func TestMemoryAcrossASuspend(t *testing.T) {
+	m := withScope(energy.Domain{Scope: energy.ScopeRAM}, second{energy: []units.Microjoules{10e6}, slept: time.Hour,
+		tasks: []bpf.Task{task(11, time.Minute, 2), task(12, 2*time.Hour+500*time.Millisecond, 4)}})
+	windows, _, _ := watch(t, m, Config{IdleWatts: map[string]units.Watts{}})
+	expect(t, windows[0], map[int]units.Microjoules{11: 2e6, 12: 2e6}, 6e6, 0)
+	if w := windows[0]; w.Energy[0].CoversSeconds != 1 || w.Idle[0].Watts != 6 {
+		t.Errorf("%+v %+v", w.Energy[0], w.Idle[0])
+	}
+}
+
+// Of which thread a GPU's work is nobody tells: it is the process's, not that of one of them.
+func TestGPUByThread(t *testing.T) {
+	a, b := use(11, 0, 500, "train"), use(11, 0, 1, "helper")
+	a.TID, b.TID = 11, 12
+	m := withScope(energy.Domain{Scope: energy.ScopeGPU, Shared: true},
+		second{use: []bpf.Usage{a, b}, energy: []units.Microjoules{100e6}, shares: []energy.Share{{Domain: 0, PID: 11, Busy: time.Second}}})
+	windows, _, _ := watch(t, m, Config{By: ByThread, IdleWatts: map[string]units.Watts{"package-0": 20}})
+	for _, r := range windows[0].Rows {
+		if r.PID == 11 && (r.TID == 0) != (r.ByDomain[0] == 80e6) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // What came late is of earlier steps by time, its idle part too.
 func TestLateJoulesKeepTheirIdlePart(t *testing.T) {
 	b := energy.Sample{Energy: 100e6, Low: 90e6, High: 120e6, Idle: 50e6, IdleLow: 40e6, IdleHigh: 60e6, Span: 10 * time.Second, Mark: "covers 10 s"}

@@ -152,8 +152,23 @@ func rows(b *bytes.Buffer, s *snapshot.Snapshot) {
 		if s.Seconds > 0 {
 			share = 100 * r.CPUSeconds / s.Seconds
 		}
-		fmt.Fprintf(b, " %9.3f %6.1f %12s %9s %12s\n", r.CPUSeconds, share, joules(r.Joules), watts(r.Joules, s.Seconds), grams(r.CO2e))
+		fmt.Fprintf(b, " %9.3f %6.1f %12s %9s %12s\n", r.CPUSeconds, share, joules(r.Joules), rowWatts(s, r), grams(r.CO2e))
 	}
+}
+
+// rowWatts is a row's mean power: in each domain over the time that its joules are of.
+func rowWatts(s *snapshot.Snapshot, r *snapshot.Row) string {
+	var sum float64
+	for i, e := range r.ByDomain {
+		seconds := s.Seconds
+		if i < len(s.Energy) && s.Energy[i].CoversSeconds > 0 {
+			seconds = s.Energy[i].CoversSeconds
+		}
+		if seconds > 0 {
+			sum += e.Joules() / seconds
+		}
+	}
+	return strconv.FormatFloat(sum, 'f', 3, 64) + " W"
 }
 
 // perProcess tells whether rows are processes or threads.
