@@ -115,9 +115,11 @@ func (f *frames) finish() error {
 	switch n, err := f.Read(b[:]); {
 	case n > 0:
 		return errDamaged
-	case errors.Is(err, io.EOF):
-		return nil
-	default:
+	case !errors.Is(err, io.EOF):
 		return err
 	}
+	if n, _ := io.ReadFull(f.r, b[:]); n > 0 { // such as another recording
+		return fmt.Errorf("%w: there is more behind its end", errDamaged)
+	}
+	return nil
 }

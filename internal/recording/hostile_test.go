@@ -168,6 +168,11 @@ func TestEndFrame(t *testing.T) {
 			t.Errorf("end after %d edges: %d edges, %q", edges, len(got), r.Cut())
 		}
 	}
+	for _, more := range [][]byte{{0}, file} {
+		if got, r := edgesOf(t, append(bytes.Clone(file), more...)); len(got) != smallEdges || !r.Damaged() || !strings.Contains(r.Cut(), "more behind its end") {
+			t.Errorf("%d bytes behind the end: %d edges, %q", len(more), len(got), r.Cut())
+		}
+	}
 	bad := fileOf(t, []byte{recordEdge, 1, 0xff}) // damaged, and then cut off
 	if _, r := edgesOf(t, bad[:len(bad)-3]); !r.Damaged() {
 		t.Errorf("damage before a cut: %q", r.Cut())
