@@ -108,6 +108,24 @@ func statOf(t testing.TB, pid int) procStat {
 	return st
 }
 
+// zombie is a process that has exited and is not waited for until the test ends.
+func zombie(t testing.TB) (pid int) {
+	t.Helper()
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() })
+	pid = cmd.Process.Pid
+	eventually(t, "a zombie", func() error {
+		if s := statOf(t, pid).state; s != "Z" {
+			return fmt.Errorf("state %s", s)
+		}
+		return nil
+	})
+	return pid
+}
+
 // lives checks that a process's events are of the kinds, in this order, and that all have its start.
 func lives(t testing.TB, r *recorder, st procStat, kinds ...EventKind) []Event {
 	t.Helper()
@@ -452,18 +470,7 @@ func checkFound(t testing.TB, events []Event, before, after map[int]procStat) {
 // Who has exited and is not waited for has had its Exit: a look does not find it again.
 func TestEventsFoundNoZombies(t *testing.T) {
 	r, c := record(t, Options{})
-	cmd := exec.Command("/bin/true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Wait() }()
-	pid := cmd.Process.Pid
-	eventually(t, "a zombie", func() error {
-		if s := statOf(t, pid).state; s != "Z" {
-			return fmt.Errorf("state %s", s)
-		}
-		return nil
-	})
+	pid := zombie(t)
 	drained(t, c)
 	if err := c.events.find(); err != nil {
 		t.Fatal(err)

@@ -57,8 +57,8 @@ static __always_inline u64 peak(struct task_struct *t)
 		most = mm->hiwater_rss; /* brought up to date only before it shrinks */
 		return size > most ? size : most;
 	}
-	/* Of all address spaces that the process ever had: also of its parent's, which it was born into and left by exec. But no more than
-	 * the size of the last one, which the task still borrows. */
+	/* Of all address spaces that the process ever had: also of its parent's, which it was born into and left by exec. No more than the
+	 * size of the last one, where the task still borrows that (seen on 5.10; on 6.1 it does not bound it). */
 	most = t->signal->maxrss;
 	mm = t->active_mm;
 	size = mm->hiwater_vm > mm->total_vm ? mm->hiwater_vm : mm->total_vm;

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -446,18 +445,7 @@ func TestLookResidentWithoutLeader(t *testing.T) {
 func TestLookNoZombies(t *testing.T) {
 	c := open(t, Options{Look: true})
 	l := newLooks(t, c)
-	cmd := exec.Command("/bin/true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Wait() }()
-	pid := cmd.Process.Pid
-	eventually(t, "a zombie", func() error {
-		if s := statOf(t, pid).state; s != "Z" {
-			return fmt.Errorf("state %s", s)
-		}
-		return nil
-	})
+	pid := zombie(t)
 	l.look()
 	if got := l.of(pid); got.Exited == 0 || got.Resident == 0 {
 		t.Errorf("its end is not told: %+v", got)

@@ -81,25 +81,6 @@ func calibrateNewMachine(t *testing.T) *calibrateMachine {
 	return m
 }
 
-// lawTreeOf makes a tree that follows the CPU time that a file tells.
-func lawTreeOf(t *testing.T, fault, usage string) *lawTree {
-	t.Helper()
-	tree := &lawTree{sysfs: t.TempDir()}
-	tree.zones = lawZones(tree.sysfs, fault)
-	for _, z := range tree.zones {
-		if err := os.MkdirAll(z.dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for file, text := range map[string]string{"name": z.name + "\n", "enabled": "1\n", "max_energy_range_uj": fmt.Sprintln(lawRange)} {
-			if err := os.WriteFile(filepath.Join(z.dir, file), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	tree.lawProcess = lawSpawn(t, []string{tree.sysfs, usage, fault}, lawHelperEnv+"=driver")
-	return tree
-}
-
 // run runs the program in the cgroup.
 func (m *calibrateMachine) run(t *testing.T, args ...string) outcome {
 	t.Helper()

@@ -28,6 +28,12 @@ type lawTree struct {
 func lawNewTree(t testing.TB, fault string) *lawTree {
 	t.Helper()
 	lawNeeds(t)
+	return lawTreeOf(t, fault, filepath.Join(lawMount(t, "cpuacct"), "cpuacct.usage"))
+}
+
+// lawTreeOf makes one that follows the CPU time that a file tells.
+func lawTreeOf(t testing.TB, fault, usage string) *lawTree {
+	t.Helper()
 	tree := &lawTree{sysfs: t.TempDir()}
 	tree.zones = lawZones(tree.sysfs, fault)
 	for _, z := range tree.zones {
@@ -40,7 +46,6 @@ func lawNewTree(t testing.TB, fault string) *lawTree {
 			}
 		}
 	}
-	usage := filepath.Join(lawMount(t, "cpuacct"), "cpuacct.usage")
 	tree.lawProcess = lawSpawn(t, []string{tree.sysfs, usage, fault}, lawHelperEnv+"=driver")
 	return tree
 }

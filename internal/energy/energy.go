@@ -29,7 +29,7 @@ const (
 	ScopeStorage = "storage" // disks
 )
 
-// Domain is one thing whose energy is counted apart, such as a CPU package or the memory behind it. Domains of one Source never overlap.
+// Domain is one thing whose energy is counted apart, such as a CPU package or the memory behind it. Detect leaves of all those of its sources none that overlap.
 type Domain struct {
 	Name    string        // as the kernel names it (package-0, dram-0); an estimate's name starts with "estimate:"
 	Socket  int           // physical package id of the CPUs whose work it pays for; -1: the whole machine

@@ -43,10 +43,6 @@ type live struct {
 // Live gives edges of this machine, by the Collector, Source and Busy of parts.
 func Live(parts *Parts) Edges {
 	parts.clocks()
-	return newLive(parts)
-}
-
-func newLive(parts *Parts) *live {
 	return &live{parts: parts, busy: make([]time.Duration, parts.Collector.CPUs()), look: looks{domains: parts.Source.Domains()}}
 }
 

@@ -118,7 +118,7 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, parts: parts, edges: parts.Edges}
 	if e.edges == nil {
-		e.edges = newLive(&e.parts)
+		e.edges = Live(&e.parts)
 	}
 	e.domains = e.edges.Domains()
 	e.places = newPlaces(parts.Topology, e.domains)
