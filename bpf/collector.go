@@ -22,9 +22,17 @@ type Options struct {
 	Hierarchy int          // that hierarchy's number, as in /proc/PID/cgroup: whose cgroups are told of in Events
 	Follow    bool         // keep what FollowChildrenOf and Follow need
 	Threads   bool         // tell threads apart: a slot for each, so it costs more
+	Siblings  []int        // by CPU: the other CPU of its core, -1: none; nil: no time beside a busy sibling is counted. Costs a clock at each switch
+	Counter   *Counter     // counts events by account; costs reading it at each switch; nil: none
 	Look      bool         // keep what Look needs: each process's end costs a little more, a switch does not
 	Events    func(*Event) // told of processes and cgroups that come and go, by a goroutine of the Collector, one at a time; nil: nobody is
 	BTF       string       // where the kernel's type information must be; default /sys/kernel/btf/vmlinux
+}
+
+// Counter is an event that the processor, or the kernel, counts on each CPU, as perf_event_open(2) names it.
+type Counter struct {
+	Type   uint32 // PERF_TYPE_HARDWARE, ...
+	Config uint64 // PERF_COUNT_HW_CACHE_MISSES, ...
 }
 
 // Account names who used the CPU: a process, refined by its cgroup; with Options.Threads a thread of it.
@@ -41,6 +49,8 @@ type Usage struct {
 	Account
 	CPU      int
 	Time     time.Duration // CPU time; user and kernel mode
+	Beside   time.Duration // of Time: while the other CPU of the core was busy, too; with Options.Siblings
+	Counted  uint64        // events of Options.Counter
 	Switches uint64
 	Execs    uint32 // grows with each exec: of two usages of one account, the higher one has the newer Comm
 	Comm     string // bytes as the process chose them: not for a terminal as they are

@@ -20,10 +20,24 @@ type Edge struct {
 	Tasks    []bpf.Task
 	Busy     []time.Duration // by CPU: the kernel's own count; CPUs that it does not list keep their value
 	BusyGood bool            // Busy was read
+	// Interrupts is by CPU: time in interrupts, cumulative, where the kernel takes it off the tasks that it interrupts; nil: it does not.
+	Interrupts []time.Duration
+	// KHz is by CPU: its mean frequency while it was busy in the step that ends here; 0: not known; nil: nobody asked.
+	KHz      []int64
+	Reserved []Reservation   // as it is now; nil: nobody asked
 	Samples  []energy.Sample // by domain
 	Shares   []energy.Share
 	Losses   bpf.Losses
 }
+
+// Reservation is the part of the machine that a cgroup has reserved for the processes that are in it, and not below it.
+type Reservation struct {
+	Cgroup uint64 // kernfs id
+	Parts  int64  // of ReservedAll
+}
+
+// ReservedAll is the whole machine. What of it nobody has reserved is idle.
+const ReservedAll = 1_000_000
 
 // Edges gives one Edge after another: of this machine as time goes by, or of a recording.
 type Edges interface {

@@ -29,6 +29,10 @@ type CPU struct {
 	Online bool
 	Socket int // physical package id; 0 where the kernel does not say
 	Die    int // die id in the socket; 0 where the kernel does not say
+	// Sibling is one more than the number of the other CPU of its core; 0: it has none, or more than one, or the kernel does not say.
+	Sibling int
+	// Efficient: an efficiency core of a part that has faster ones, too.
+	Efficient bool
 }
 
 // Topology is all CPUs that could come online, by number.

@@ -23,6 +23,8 @@ const (
 	Kernel       = "kernel"       // a kernel thread, or all of them where rows are groups
 	Group        = "group"        // processes of one command, user, cgroup, container, pod, unit, job or tree; or of none
 	Others       = "others"       // what a selection or --top left out
+	Reserved     = "reserved"     // idle energy of what a cgroup has reserved, by --idle reservation; in groups it is part of the group's row
+	Interrupts   = "interrupts"   // interrupts, where the kernel counts their time apart
 	Overflow     = "overflow"     // CPU time that no table had room for
 	Unattributed = "unattributed" // energy of busy time that no row has
 	Idle         = "idle"         // energy that the machine would have used with nothing to do
@@ -44,6 +46,8 @@ type Snapshot struct {
 	BusySource    string
 	Losses        Losses
 	Self          Self
+	Weights       []Weight
+	Explained     []Explanation // of the rows that were asked for
 }
 
 // Host names the machine.
@@ -117,7 +121,9 @@ type Row struct {
 	CPUSeconds float64
 	Switches   uint64
 	Joules     units.Microjoules
+	Low, High  units.Microjoules   // bounds of Joules
 	ByDomain   []units.Microjoules // in the order of Snapshot.Energy
+	Ranges     []Range             // of ByDomain
 	CO2e       units.GramsCO2e
 }
 
