@@ -10,32 +10,6 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
-// IdlePolicy says who pays for the energy that a domain would have used with nothing to do.
-type IdlePolicy int
-
-const (
-	// Separate gives idle energy a row of its own.
-	Separate IdlePolicy = iota
-	// Active gives it to those who ran, by their share of busy time.
-	Active
-	// Equal gives every account that ran on the domain's CPUs the same part.
-	Equal
-)
-
-// ParseIdlePolicy reads the name of a policy: separate, active or equal.
-func ParseIdlePolicy(name string) (IdlePolicy, error) {
-	for p, n := range policyNames {
-		if n == name {
-			return IdlePolicy(p), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown idle policy %q: one of separate, active, equal", name)
-}
-
-var policyNames = [...]string{Separate: "separate", Active: "active", Equal: "equal"}
-
-func (p IdlePolicy) String() string { return policyNames[p] }
-
 // Domain is the energy of one domain in one window.
 type Domain struct {
 	Energy  units.Microjoules // at least 0
@@ -46,17 +20,20 @@ type Domain struct {
 	// rows that have some.
 	Weights   []int64
 	Unclaimed int64 // with Weights: what is nobody's, beside them
+	Range     Range // what is not known of the above; the zero value: nothing is unknown
 }
 
 // Input is one window. A place is a set of CPUs that share a domain: a socket or a die.
 type Input struct {
-	Policy  IdlePolicy
-	Rows    int             // accounts
-	Places  int             // places
-	Time    []time.Duration // Rows x Places, row by row: CPU time of an account on the CPUs of a place
-	Shared  []bool          // by row: not an account of its own, so Equal passes it over (the overflow row); nil: none is
-	Busy    []time.Duration // by place: the kernel's own busy time; what exceeds the rows' sum is nobody's: unattributed
-	Domains []Domain
+	Policy   IdlePolicy
+	Rows     int             // accounts
+	Places   int             // places
+	Time     []time.Duration // Rows x Places, row by row: CPU time of an account on the CPUs of a place; weighed, where Weights say so
+	Shared   []bool          // by row: not an account of its own, so Equal passes it over (the overflow row); nil: none is
+	Reserved []int64         // by row, for Reservation: its parts of all; nil: none has any
+	All      int64           // for Reservation: the parts that there are; what no row has reserved stays idle
+	Busy     []time.Duration // by place: the kernel's own busy time, weighed likewise; what exceeds the rows' sum is nobody's: unattributed
+	Domains  []Domain
 }
 
 // Ledger holds the result: one cell for each row and domain, and two rows behind the accounts, Idle and Unattributed. Its storage
@@ -64,7 +41,20 @@ type Input struct {
 type Ledger struct {
 	rows, domains int
 	cells         []units.Microjoules
-	weights       []int64
+	idle          []units.Microjoules // of cells: what is of the idle part, where the policy gives it apart from the rest; else empty
+	weights       []int64             // by domain, and in each by row; behind the rows what nobody has
+	shared        []share             // by domain
+}
+
+// share is how a domain's energy was shared.
+type share struct {
+	policy  IdlePolicy
+	energy  units.Microjoules
+	idle    units.Microjoules
+	earlier units.Microjoules
+	active  units.Microjoules // what was shared by weight
+	weights int64             // their sum
+	is      Range
 }
 
 // Idle is the number of the row that holds idle energy no account pays for.
@@ -81,6 +71,46 @@ func (l *Ledger) Row(row int) []units.Microjoules {
 	return l.cells[row*l.domains : (row+1)*l.domains]
 }
 
+// IdlePart returns what of a row's cell is of the domain's idle part, where the policy gives that apart: 0 with Separate, but of the row Idle,
+// and with Active, where it is shared as the rest is.
+func (l *Ledger) IdlePart(row, domain int) units.Microjoules {
+	switch {
+	case row == l.Idle():
+		return l.Cell(row, domain)
+	case len(l.idle) == 0 || row > l.rows:
+		return 0
+	}
+	return l.idle[row*l.domains+domain]
+}
+
+// Term is how the part of a domain that is shared by weight came to a row: it has Shared x Weight / AllWeights, rounded to a microjoule.
+type Term struct {
+	Shared, Part       units.Microjoules
+	Weight, AllWeights int64
+	Nobody             int64 // of AllWeights: no row has it
+}
+
+// Term tells it of one cell; of the row Idle it is empty.
+func (l *Ledger) Term(row, domain int) Term {
+	s := &l.shared[domain]
+	t := Term{Shared: s.active, AllWeights: s.weights}
+	w := l.weightsOf(domain)
+	t.Nobody = w[l.rows]
+	switch row {
+	case l.Idle():
+		return t
+	case l.Unattributed():
+		t.Weight, t.Part = t.Nobody, l.Cell(row, domain)-s.earlier
+	default:
+		t.Weight, t.Part = w[row], l.Cell(row, domain)-l.IdlePart(row, domain)
+	}
+	return t
+}
+
+func (l *Ledger) weightsOf(domain int) []int64 {
+	return l.weights[domain*(l.rows+1) : (domain+1)*(l.rows+1)]
+}
+
 // Apply splits one window. After an error the ledger holds nothing.
 func (l *Ledger) Apply(in *Input) error {
 	l.rows, l.domains = 0, 0
@@ -90,7 +120,14 @@ func (l *Ledger) Apply(in *Input) error {
 	l.rows, l.domains = in.Rows, len(in.Domains)
 	l.cells = grow(l.cells, (in.Rows+2)*len(in.Domains))
 	clear(l.cells)
-	l.weights = grow(l.weights, in.Rows+1)
+	l.idle = l.idle[:0]
+	if in.Policy == Equal || in.Policy == Reservation {
+		l.idle = grow(l.idle, in.Rows*len(in.Domains))
+		clear(l.idle)
+	}
+	l.weights = grow(l.weights, (in.Rows+1)*len(in.Domains))
+	clear(l.weights)
+	l.shared = grow(l.shared, len(in.Domains))
 	for d := range in.Domains {
 		l.split(in, d)
 	}
@@ -100,112 +137,37 @@ func (l *Ledger) Apply(in *Input) error {
 // split gives every row its part of one domain.
 func (l *Ledger) split(in *Input, d int) {
 	dom := &in.Domains[d]
-	active := dom.Energy - dom.Idle - dom.Earlier
+	s := share{policy: in.Policy, energy: dom.Energy, idle: dom.Idle, earlier: dom.Earlier, active: dom.Energy - dom.Idle - dom.Earlier, is: dom.Range}
+	if s.is == (Range{}) {
+		s.is = exact(dom)
+	}
 	l.add(l.Unattributed(), d, dom.Earlier)
-	sum := l.weigh(in, dom)
+	s.weights = l.weigh(in, d)
 	switch {
-	case sum == 0: // nobody ran: there is no one to give it to
-		l.add(l.Unattributed(), d, active)
-		l.add(l.Idle(), d, dom.Idle)
+	case s.weights == 0: // nobody ran: there is no one to give it to
+		l.add(l.Unattributed(), d, s.active)
+		if in.Policy != Reservation || !l.shareReserved(in, d) {
+			l.add(l.Idle(), d, dom.Idle)
+		}
+		l.shared[d] = s
 		return
 	case in.Policy == Active:
-		active += dom.Idle
-	case in.Policy == Separate || !l.shareEqually(in, d):
+		s.active += dom.Idle
+	case in.Policy == Equal && l.shareEqually(in, d):
+	case in.Policy == Reservation && l.shareReserved(in, d):
+	default:
 		l.add(l.Idle(), d, dom.Idle)
 	}
-	l.shareByWeight(d, active, sum)
-}
-
-// weigh puts every row's weight, and what nobody has behind them, into l.weights and returns the sum.
-func (l *Ledger) weigh(in *Input, dom *Domain) int64 {
-	if dom.Weights == nil {
-		return l.weighTime(in, dom)
-	}
-	sum := dom.Unclaimed
-	copy(l.weights, dom.Weights)
-	l.weights[in.Rows] = dom.Unclaimed
-	for _, w := range dom.Weights {
-		sum += w
-	}
-	return sum
-}
-
-// weighTime is for the time on the domain's CPUs.
-func (l *Ledger) weighTime(in *Input, dom *Domain) int64 {
-	var seen int64
-	var kernel time.Duration
-	clear(l.weights)
-	each := func(p int) {
-		kernel += in.Busy[p]
-		for r := range in.Rows {
-			l.weights[r] += int64(in.Time[r*in.Places+p])
-		}
-	}
-	if dom.Places == nil {
-		for p := range in.Places {
-			each(p)
-		}
-	}
-	for _, p := range dom.Places {
-		each(p)
-	}
-	for _, t := range l.weights[:in.Rows] {
-		seen += t
-	}
-	l.weights[in.Rows] = max(0, int64(kernel)-seen)
-	return seen + l.weights[in.Rows]
-}
-
-// shareByWeight shares e over the rows and Unattributed in proportion to l.weights, whose sum is total.
-//
-// Each row gets the difference of two neighbouring points of the rounded-down running sum. So the parts add up to e by
-// construction, each is within one microjoule of its exact share, and no sorting is needed as it would be to hand out the
-// largest remainders.
-func (l *Ledger) shareByWeight(d int, e units.Microjoules, total int64) {
-	var run int64
-	var given units.Microjoules
-	for r, w := range l.weights {
-		if w == 0 {
-			continue
-		}
-		run += w
-		upTo := mulDiv(e, run, total)
-		if r == l.rows {
-			r = l.Unattributed()
-		}
-		l.add(r, d, upTo-given)
-		given = upTo
-	}
-}
-
-// shareEqually gives every account that ran on the domain's CPUs the same part of its idle energy; false when there is none.
-func (l *Ledger) shareEqually(in *Input, d int) bool {
-	n := int64(0)
-	ran := func(r int) bool { return l.weights[r] > 0 && (in.Shared == nil || !in.Shared[r]) }
-	for r := range in.Rows {
-		if ran(r) {
-			n++
-		}
-	}
-	if n == 0 {
-		return false
-	}
-	idle := in.Domains[d].Idle
-	part, left := idle/units.Microjoules(n), idle%units.Microjoules(n)
-	for r := range in.Rows {
-		if !ran(r) {
-			continue
-		}
-		e := part
-		if left > 0 {
-			e, left = e+1, left-1
-		}
-		l.add(r, d, e)
-	}
-	return true
+	l.shareByWeight(d, s.active, s.weights)
+	l.shared[d] = s
 }
 
 func (l *Ledger) add(row, domain int, e units.Microjoules) { l.cells[row*l.domains+domain] += e }
+
+func (l *Ledger) addIdle(row, domain int, e units.Microjoules) {
+	l.add(row, domain, e)
+	l.idle[row*l.domains+domain] += e
+}
 
 // Check recomputes the law on the result: the cells of each domain add up to its energy and none is negative. A breach is a bug.
 func (l *Ledger) Check(domains []Domain) error {

@@ -1,6 +1,7 @@
 package attribution
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -18,8 +19,11 @@ func (in *Input) check() error {
 	if in.Shared != nil && len(in.Shared) != in.Rows {
 		return fmt.Errorf("window of %d rows says of %d whether they are shared", in.Rows, len(in.Shared))
 	}
-	if in.Policy < Separate || in.Policy > Equal {
+	if in.Policy < Separate || in.Policy > Reservation {
 		return fmt.Errorf("unknown idle policy %d", in.Policy)
+	}
+	if err := in.checkReserved(); err != nil {
+		return err
 	}
 	var sum time.Duration
 	for _, ts := range [][]time.Duration{in.Time, in.Busy} {
@@ -37,7 +41,7 @@ func (in *Input) check() error {
 		if dom.Energy < 0 || dom.Idle < 0 || dom.Earlier < 0 || dom.Idle > dom.Energy-dom.Earlier {
 			return fmt.Errorf("domain %d: idle energy %v J and earlier energy %v J of %v J", d, dom.Idle, dom.Earlier, dom.Energy)
 		}
-		if err := dom.checkWeights(in.Rows); err != nil {
+		if err := errors.Join(dom.checkWeights(in.Rows), dom.Range.check()); err != nil {
 			return fmt.Errorf("domain %d: %w", d, err)
 		}
 		seen := uint64(0)
@@ -49,6 +53,35 @@ func (in *Input) check() error {
 				seen |= 1 << p
 			}
 		}
+	}
+	return nil
+}
+
+func (in *Input) checkReserved() error {
+	if in.Reserved == nil {
+		return nil
+	}
+	if len(in.Reserved) != in.Rows || in.All <= 0 {
+		return fmt.Errorf("window of %d rows has %d reservations, of %d parts", in.Rows, len(in.Reserved), in.All)
+	}
+	left := in.All
+	for _, r := range in.Reserved {
+		if r < 0 || r > left {
+			return fmt.Errorf("reservations are negative, or add up to more than all %d parts", in.All)
+		}
+		left -= r
+	}
+	return nil
+}
+
+func (r *Range) check() error {
+	const most = math.MaxInt64 / 4
+	if *r == (Range{}) {
+		return nil
+	}
+	if r.EnergyLow < 0 || r.EnergyHigh < r.EnergyLow || r.EnergyHigh > most || r.IdleLow < 0 || r.IdleHigh < r.IdleLow || r.IdleHigh > most || r.Skew < 0 ||
+		!(r.Odds >= 1) || math.IsInf(r.Odds, 0) {
+		return fmt.Errorf("no range: %+v", *r)
 	}
 	return nil
 }
