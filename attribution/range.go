@@ -30,6 +30,7 @@ const (
 	CauseSplit               // what its energy is shared by
 	CauseEdges               // what is read at an edge is not read at one moment
 	CauseMissed              // busy time that no row has may be any row's
+	Causes                   // so many there are
 )
 
 // Bounds returns what a row, or some of them together, may have used of a domain: those whose cells hold active, shared by weight, and idle, as

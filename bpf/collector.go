@@ -51,6 +51,7 @@ type Usage struct {
 	Time     time.Duration // CPU time; user and kernel mode
 	Beside   time.Duration // of Time: while the other CPU of the core was busy, too; with Options.Siblings
 	Counted  uint64        // events of Options.Counter
+	Resident int64         // bytes of memory in the process's page tables when it first ran on this CPU since the last drain; 0: none, or not known
 	Switches uint64
 	Execs    uint32 // grows with each exec: of two usages of one account, the higher one has the newer Comm
 	Comm     string // bytes as the process chose them: not for a terminal as they are

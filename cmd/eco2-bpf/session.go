@@ -157,7 +157,7 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	}
 	s.collector, err = bpf.Open(bpf.Options{
 		Memory: memory, PIDMax: host.PIDMax(f.procfs), CgroupV1: cg.V1, Hierarchy: cg.Hierarchy, Follow: follow,
-		Threads: f.by == engine.ByThread, Look: engine.Looks(p.Source.Domains()), Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
+		Threads: f.by == engine.ByThread, Look: engine.Looks(p.Source.Domains(), p.DRAM), Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
 	})
 	var budget *bpf.BudgetError
 	switch {
@@ -168,7 +168,7 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	}
 	s.closers = append(s.closers, s.collector.Close)
 	p.Collector = s.collector
-	if looks := engine.Looks(p.Source.Domains()); looks && !s.collector.CountsResident() {
+	if looks := engine.Looks(p.Source.Domains(), p.DRAM); looks && !s.collector.CountsResident() {
 		s.reasons = append(s.reasons, energy.Reason{Source: "memory", Text: "this kernel's count of a process's memory is of an unknown form: the memory's energy is idle, or nobody's"})
 	} else if looks && !s.collector.CountsIO() {
 		s.reasons = append(s.reasons, energy.Reason{Source: "disks", Text: "this kernel does not count what each process moves to disks (CONFIG_TASK_IO_ACCOUNTING): what disks use at work is nobody's"})

@@ -9,10 +9,14 @@ import (
 
 // accounts merges the usages of one step, which come by CPU, into one row for each account: a process in a cgroup.
 type accounts struct {
-	rows   []bpf.Usage // one for each account: Time and Switches summed, the newest name
-	time   []time.Duration
-	shared []bool // by row: the overflow row, which is no account
-	index  map[bpf.Account]int
+	rows     []bpf.Usage // one for each account: Time and the like summed, the newest name
+	time     []time.Duration // by row and place
+	weighed  []time.Duration // time, by what a second of it counts
+	counted  []int64         // by row and place: events, if any are counted
+	shared   []bool          // by row: no account of its own
+	reserved []int64         // by row: parts of ReservedAll
+	index    map[bpf.Account]int
+	weighing *weighing
 
 	who      []*identity.Process // by row; nil: not known
 	selected []bool              // by row
@@ -25,7 +29,7 @@ func (e *Engine) identify() {
 	for i := range a.rows {
 		u := &a.rows[i]
 		var who *identity.Process
-		if e.parts.Processes != nil && !isOverflow(u) {
+		if e.parts.Processes != nil && isProcess(u) {
 			var name string
 			k := identity.ProcessKey{TGID: u.TGID, Start: u.Start}
 			if who, name = e.parts.Processes.Get(k); who == nil && e.meet(k, u) {
@@ -39,7 +43,7 @@ func (e *Engine) identify() {
 				u.Comm = name // newer than the slot's, which was read when that was filled
 			}
 		}
-		a.who, a.selected = append(a.who, who), append(a.selected, !isOverflow(u) && e.selects(u))
+		a.who, a.selected = append(a.who, who), append(a.selected, e.selects(u))
 	}
 }
 
@@ -58,20 +62,25 @@ func (e *Engine) meet(k identity.ProcessKey, u *bpf.Usage) bool {
 }
 
 // merge fills rows and time. Threads whose leader was already released (Start 0) join the process of their TGID.
-func (a *accounts) merge(places *places, procs *processes, edge *Edge) {
+func (a *accounts) merge(places *places, procs *processes, edge *Edge, weighing *weighing) {
 	if a.index == nil {
 		a.index = map[bpf.Account]int{}
 	}
 	clear(a.index)
-	a.rows, a.time, a.shared = a.rows[:0], a.time[:0], a.shared[:0]
+	a.weighing, a.weighed = weighing, a.weighed[:0]
+	a.rows, a.time, a.shared, a.counted, a.reserved = a.rows[:0], a.time[:0], a.shared[:0], a.counted[:0], a.reserved[:0]
 	for i := range edge.Usages {
-		if edge.Usages[i].Start != 0 {
-			procs.see(&edge.Usages[i])
-			a.add(&edge.Usages[i], places)
+		if u := &edge.Usages[i]; u.Start != 0 && isProcess(u) {
+			procs.see(u)
+			a.add(u, places)
 		}
 	}
 	for i := range edge.Usages {
-		if u := &edge.Usages[i]; u.Start == 0 {
+		u := &edge.Usages[i]
+		switch {
+		case !isProcess(u): // no kernel says so
+			a.add(&bpf.Usage{CPU: u.CPU, Time: u.Time}, places)
+		case u.Start == 0:
 			if start, ok := procs.starts[u.TGID]; ok {
 				u.Start = start
 			}
@@ -82,7 +91,6 @@ func (a *accounts) merge(places *places, procs *processes, edge *Edge) {
 	for cpu, t := range edge.Overflow {
 		if t > 0 {
 			a.add(&bpf.Usage{CPU: cpu, Time: t}, places)
-			a.shared[len(a.shared)-1] = true
 		}
 	}
 }
@@ -94,10 +102,11 @@ func (a *accounts) ensure(u *bpf.Usage, places *places) int {
 		row = len(a.rows)
 		a.index[u.Account] = row
 		a.rows = append(a.rows, *u)
-		a.rows[row].Time, a.rows[row].Switches = 0, 0
-		a.shared = append(a.shared, false)
+		r := &a.rows[row]
+		r.Time, r.Beside, r.Counted, r.Switches = 0, 0, 0, 0
+		a.shared, a.reserved = append(a.shared, !isProcess(u)), append(a.reserved, 0)
 		for range places.n {
-			a.time = append(a.time, 0)
+			a.time, a.weighed, a.counted = append(a.time, 0), append(a.weighed, 0), append(a.counted, 0)
 		}
 	}
 	return row
@@ -106,8 +115,8 @@ func (a *accounts) ensure(u *bpf.Usage, places *places) int {
 // processOf is the process that a thread with a row is of, where threads are told apart.
 func (a *accounts) processOf(tgid uint32) (bpf.Usage, bool) {
 	for i := range a.rows {
-		if u := a.rows[i]; u.TGID == tgid && !isOverflow(&u) {
-			u.TID, u.Time, u.Switches = 0, 0, 0
+		if u := a.rows[i]; u.TGID == tgid && isProcess(&u) {
+			u.TID, u.Time, u.Beside, u.Counted, u.Switches = 0, 0, 0, 0, 0
 			return u, true
 		}
 	}
@@ -118,6 +127,9 @@ func (a *accounts) add(u *bpf.Usage, places *places) {
 	row := a.ensure(u, places)
 	r := &a.rows[row]
 	r.Time += u.Time
+	r.Beside += u.Beside
+	r.Counted += u.Counted
+	r.Resident = max(r.Resident, u.Resident)
 	r.Switches += u.Switches
 	if u.Execs > r.Execs {
 		r.Execs, r.Comm, r.UID, r.Kernel = u.Execs, u.Comm, u.UID, u.Kernel
@@ -126,11 +138,23 @@ func (a *accounts) add(u *bpf.Usage, places *places) {
 		r.PPID = u.PPID
 	}
 	r.Root = max(r.Root, u.Root)
-	a.time[row*places.n+places.of(u.CPU)] += u.Time
+	at := row*places.n + places.of(u.CPU)
+	a.time[at] += u.Time
+	a.weighed[at] += a.weighing.of(u)
+	a.counted[at] += int64(min(u.Counted, maxCounted))
 }
 
-// isOverflow tells the row of the time that no table had room for: no process has TGID 0.
-func isOverflow(u *bpf.Usage) bool { return u.TGID == 0 }
+// maxCounted is more than any CPU counts in a step.
+const maxCounted = 1 << 45
+
+// Rows that are no process have the TGID 0, as no process has, and one of these for a TID.
+const (
+	overflowID  = iota // time that no table had room for
+	interruptID        // time in interrupts
+	reservedID         // what a cgroup has reserved
+)
+
+func isProcess(u *bpf.Usage) bool { return u.TGID != 0 }
 
 // processes remembers which processes were seen, so that each counts once however many windows it runs in.
 type processes struct {

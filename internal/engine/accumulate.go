@@ -21,6 +21,8 @@ type accRow struct {
 	time      time.Duration
 	switches  uint64
 	joules    []units.Microjoules // by domain
+	low, high []units.Microjoules // likewise
+	explained []explained         // likewise, if somebody asked
 	step      uint64              // the last step it ran in
 }
 
@@ -37,6 +39,7 @@ type accumulator struct {
 	windowNo uint64
 	steps    uint64
 	rows     map[rowKey]*accRow
+	booked   []*accRow // by group of the step
 	energy   []domainStep
 	marks    [][]string
 	idle     []idleMean // by domain
@@ -78,6 +81,8 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 		a.energy[d].low += s.low
 		a.energy[d].high += s.high
 		a.energy[d].covers += s.covers
+		a.energy[d].idle += s.idle
+		a.energy[d].earlier += s.earlier
 		if s.covers > 0 {
 			a.idle[d].add(e.floors[d].last, s.covers, s.mark != "")
 		}
@@ -94,12 +99,13 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	if !e.cur.BusyGood {
 		a.extra.BusyUnread++
 	}
+	a.bookEnergy(&e.groups)
 	var seen time.Duration
 	for i := range e.accounts.rows {
 		u := &e.accounts.rows[i]
 		seen += u.Time
 		who, selected := e.accounts.who[i], e.accounts.selected[i]
-		r := a.row(e.keyOf(u, who, selected), len(domains))
+		r := a.booked[e.groups.of[i]]
 		if who != nil {
 			r.who = who
 		}
@@ -107,30 +113,56 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 			r.cgroup = e.parts.Cgroups.Of(u.Cgroup)
 		}
 		r.last, r.time, r.switches = *u, r.time+u.Time, r.switches+u.Switches
-		if r.key.kind != snapshot.Overflow {
+		if isProcess(u) {
 			r.processes += a.count(e, u, who, selected)
 		}
-		r.add(e.ledger.Row(i))
 	}
-	idle := a.row(rowKey{kind: snapshot.Idle}, len(domains))
-	idle.time += max(0, wall*time.Duration(e.parts.Host.CPUs)-seen-unseen)
-	idle.add(e.ledger.Row(e.ledger.Idle()))
-	un := a.row(rowKey{kind: snapshot.Unattributed}, len(domains))
-	un.time += unseen
-	un.add(e.ledger.Row(e.ledger.Unattributed()))
+	a.row(rowKey{kind: snapshot.Idle}, len(domains)).time += max(0, wall*time.Duration(e.parts.Host.CPUs)-seen-unseen)
+	a.row(rowKey{kind: snapshot.Unattributed}, len(domains)).time += unseen
 	a.fold(e.holdings.holders)
 }
 
-func (r *accRow) add(cells []units.Microjoules) {
-	for d, c := range cells {
-		r.joules[d] += c
+// bookEnergy adds a step's rows, and leaves them in booked.
+func (a *accumulator) bookEnergy(g *groups) {
+	a.booked = a.booked[:0]
+	for i, key := range g.keys {
+		r := a.row(key, g.domains)
+		a.booked = append(a.booked, r)
+		for d, c := range g.row(i) {
+			r.joules[d] += c.active + c.idle
+			r.low[d] += c.low
+			r.high[d] += c.high
+		}
+		if len(g.explain) == 0 {
+			continue
+		}
+		r.explained = resize(r.explained, g.domains)
+		for d := range g.domains {
+			r.explained[d].add(&g.row(i)[d], &g.explain[i*g.domains+d])
+		}
+	}
+}
+
+// join adds another row.
+func (r *accRow) join(o *accRow) {
+	for d := range r.joules {
+		r.joules[d] += o.joules[d]
+		r.low[d] += o.low[d]
+		r.high[d] += o.high[d]
+	}
+	if o.explained != nil {
+		r.explained = resize(r.explained, len(r.joules))
+		for d := range o.explained {
+			r.explained[d].join(&o.explained[d])
+		}
 	}
 }
 
 func (a *accumulator) row(key rowKey, domains int) *accRow {
 	r := a.rows[key]
 	if r == nil {
-		r = &accRow{key: key, joules: make([]units.Microjoules, domains)}
+		all := make([]units.Microjoules, 3*domains)
+		r = &accRow{key: key, joules: all[:domains:domains], low: all[domains : 2*domains : 2*domains], high: all[2*domains:]}
 		a.rows[key] = r
 	}
 	r.step = a.steps
@@ -189,5 +221,5 @@ func (a *accumulator) fold(holders int) {
 func (a *accumulator) absorb(r *accRow) {
 	o := a.row(rowKey{kind: snapshot.Others}, len(r.joules))
 	o.time, o.switches, o.processes = o.time+r.time, o.switches+r.switches, o.processes+r.processes
-	o.add(r.joules)
+	o.join(r)
 }

@@ -52,12 +52,14 @@ type live struct {
 	parts *Parts
 	busy  []time.Duration
 	look  looks
+
+	interrupts []time.Duration
 }
 
 // Live gives edges of this machine, by the Collector, Source and Busy of parts.
 func Live(parts *Parts) Edges {
 	parts.clocks()
-	return &live{parts: parts, busy: make([]time.Duration, parts.Collector.CPUs()), look: looks{domains: parts.Source.Domains()}}
+	return &live{parts: parts, busy: make([]time.Duration, parts.Collector.CPUs()), interrupts: make([]time.Duration, parts.Collector.CPUs()), look: looks{domains: parts.Source.Domains(), dram: parts.DRAM}}
 }
 
 func (l *live) CPUs() int                { return l.parts.Collector.CPUs() }
@@ -74,6 +76,7 @@ func (l *live) Next(e *Edge) error {
 	e.At, e.Boot, e.Wall = l.parts.Now(), l.parts.SinceBoot(), time.Now()
 	e.BusyGood = l.parts.Busy.Read(l.busy) == nil
 	e.Busy = append(e.Busy[:0], l.busy...)
+	l.readMore(e)
 	e.Looked = l.look.due(e.At, e.Looked)
 	edge := energy.Edge{Time: e.At, Look: e.Looked}
 	if e.BusyGood {
@@ -96,4 +99,25 @@ func (l *live) Next(e *Edge) error {
 	}
 	e.Losses = l.parts.Collector.Losses()
 	return nil
+}
+
+// readMore reads what only some ask for. What cannot be read is as if nobody had asked.
+func (l *live) readMore(e *Edge) {
+	n := len(l.busy)
+	e.Interrupts, e.KHz, e.Reserved = e.Interrupts[:0], e.KHz[:0], e.Reserved[:0]
+	if r := l.parts.Interrupts; r != nil && r.Read(l.interrupts) == nil {
+		e.Interrupts = append(e.Interrupts, l.interrupts...)
+	}
+	if r := l.parts.Frequency; r != nil {
+		e.KHz = resize(e.KHz, n)
+		if r.Read(e.KHz) != nil {
+			e.KHz = e.KHz[:0]
+		}
+	}
+	if l.parts.Reserved != nil {
+		var err error
+		if e.Reserved, err = l.parts.Reserved(e.Reserved); err != nil {
+			e.Reserved = e.Reserved[:0]
+		}
+	}
 }

@@ -49,6 +49,8 @@ type Config struct {
 	IdleWatts map[string]units.Watts // by domain: floors that the user gives; others are learned
 	Selected  bool                   // only followed accounts get rows, the rest is one row: others
 	Select    Selection              // likewise
+	Weights   attribution.Weights    // what a second of CPU time counts for
+	Explain   []string               // rows whose joules are to be explained: a process id, or a name as views show it
 	Within    uint64                 // id of a cgroup: who is in it, or below it, counts as followed
 	Factor    intensity.Factor
 	PUE       float64
@@ -61,6 +63,17 @@ type Parts struct {
 	Source     energy.Source
 	Busy       BusyReader
 	BusySource string
+	// Interrupts is likewise, of the time in interrupts; nil: the kernel does not take it off the tasks that it interrupts.
+	Interrupts BusyReader
+	// Frequency tells each CPU's mean frequency since it was read last, in kHz, 0 where it is not known; nil: nobody asked.
+	Frequency interface{ Read(into []int64) error }
+	// FrequencyHow says where it is read; OneFrequency that no CPU can run at another than the next.
+	FrequencyHow string
+	OneFrequency bool
+	Reserved     func(into []Reservation) ([]Reservation, error) // nil: nobody asked
+	Tick         time.Duration                                   // of the scheduler; 0: not known
+	// DRAM is how the active part of memory behind a package is split; empty: by the resident set of those that run.
+	DRAM       string
 	Topology   host.Topology
 	Host       host.Host
 	Model      powermodel.Model
@@ -80,6 +93,8 @@ type Engine struct {
 	cfg     Config
 	parts   Parts
 	domains []energy.Domain
+	splits  []string // by domain
+	machine differences
 	edges   Edges
 	places  places
 	floors  []floor
@@ -89,6 +104,9 @@ type Engine struct {
 	reconcile attribution.Reconciler
 	accounts  accounts
 	holdings  holdings
+	weighing  weighing
+	sinceLook []time.Duration // busy time by place
+	groups    groups
 	procs     processes
 
 	window, total *accumulator
@@ -122,8 +140,13 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	}
 	e.domains = e.edges.Domains()
 	e.places = newPlaces(parts.Topology, e.domains)
+	e.sinceLook = make([]time.Duration, e.places.n)
+	e.machine, e.weighing = parts.differences(), newWeighing(cfg.Weights, parts.Topology)
+	for i := range e.domains {
+		e.splits = append(e.splits, splitOf(&e.domains[i], parts.DRAM))
+	}
 	var err error
-	if e.floors, err = newFloors(e.domains, cfg.IdleWatts, parts); err != nil {
+	if e.floors, err = newFloors(e.domains, e.splits, cfg.IdleWatts, parts); err != nil {
 		return nil, err
 	}
 	e.procs.init(parts.Exists)
@@ -159,7 +182,7 @@ const (
 	idleUnused = "unused"
 )
 
-func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Parts) ([]floor, error) {
+func newFloors(domains []energy.Domain, splits []string, given map[string]units.Watts, parts Parts) ([]floor, error) {
 	floors := make([]floor, len(domains))
 	var names []string
 	used := 0
@@ -167,11 +190,11 @@ func newFloors(domains []energy.Domain, given map[string]units.Watts, parts Part
 		d := &domains[i]
 		names = append(names, d.Name)
 		w, ok := given[d.Name]
-		switch split := splitOf(d); {
+		switch split := splits[i]; {
 		case ok:
 			floors[i].learns = powermodel.FixedFloor(w)
 			used++
-		case d.OwnIdle || split == splitResident:
+		case d.OwnIdle || d.Scope == energy.ScopeRAM:
 		case split == splitNobody: // without a load there is nothing to learn from
 			floors[i].learns = powermodel.FixedFloor(0)
 		case split == splitDevice:
@@ -232,16 +255,21 @@ func (m *idleMean) add(f powermodel.FloorEstimate, wall time.Duration, marked bo
 	m.high += (f.High - m.high) * part
 }
 
+// mostly is how it was found most of the time.
+func (m *idleMean) mostly() (most string) {
+	for how, t := range m.how {
+		if was := m.how[most]; t > was || t == was && how < most {
+			most = how
+		}
+	}
+	return most
+}
+
 func (e *Engine) idlePowers(a *accumulator) []snapshot.IdlePower {
 	out := make([]snapshot.IdlePower, len(e.domains))
 	for i, d := range e.domains {
 		m := &a.idle[i]
-		out[i] = snapshot.IdlePower{Domain: d.Name, Watts: m.value, Low: m.low, High: m.high}
-		for how, t := range m.how {
-			if was := m.how[out[i].How]; t > was || t == was && how < out[i].How {
-				out[i].How = how
-			}
-		}
+		out[i] = snapshot.IdlePower{Domain: d.Name, Watts: m.value, Low: m.low, High: m.high, How: m.mostly()}
 	}
 	return out
 }

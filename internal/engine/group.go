@@ -44,10 +44,16 @@ type rowKey struct {
 // keyOf says which row an account belongs to.
 func (e *Engine) keyOf(u *bpf.Usage, who *identity.Process, selected bool) rowKey {
 	switch {
-	case isOverflow(u):
+	case !isProcess(u) && u.TID == overflowID:
 		return rowKey{kind: snapshot.Overflow}
+	case !isProcess(u) && u.TID == interruptID:
+		return rowKey{kind: snapshot.Interrupts}
 	case !selected:
 		return rowKey{kind: snapshot.Others}
+	case !isProcess(u) && e.cfg.perProcess():
+		return rowKey{kind: snapshot.Reserved, cgroup: u.Cgroup}
+	case !isProcess(u) && e.cfg.By != ByCgroup && !e.cfg.byTenant(): // a cgroup is none of those
+		return rowKey{kind: snapshot.Reserved}
 	case e.cfg.perProcess():
 		key := rowKey{kind: snapshot.Process, id: uint64(u.TGID), tid: u.TID, start: int64(u.Start), cgroup: u.Cgroup}
 		if u.Kernel {

@@ -17,6 +17,7 @@ type holdings struct {
 	disk      []int64 // by row: bytes
 	unclaimed int64   // bytes that the disks wrote for nobody: of a mirror that is rebuilt, swap, what was made dirty before the start
 	device    [][]int64
+	floats    []float64
 	nobody    []int64 // by domain: device time that no process has
 	busy      []time.Duration
 	span      time.Duration // since the last look
@@ -200,7 +201,7 @@ func (h *holdings) share(a *accounts, places *places, edge *Edge, domains []ener
 	if len(edge.Shares) > 0 {
 		clear(h.byPID)
 		for row := range a.rows {
-			if u := &a.rows[row]; !isOverflow(u) && u.TID == 0 { // of which thread it is nobody tells
+			if u := &a.rows[row]; isProcess(u) && u.TID == 0 { // of which thread it is nobody tells
 				h.byPID[u.TGID] = row
 			}
 		}
@@ -251,15 +252,22 @@ func resize[T any](s []T, n int) []T {
 
 // How the active part of a domain is shared.
 const (
-	splitCPUTime  = "cpu_time"
-	splitResident = "resident_set"
-	splitBlockIO  = "block_io_bytes"
-	splitDevice   = "device_time"
-	splitNobody   = "none" // nothing tells who used it
+	splitCPUTime      = "cpu_time"
+	splitResident     = "resident_set"          // times the time that it was held
+	splitResidentTime = "resident_set_cpu_time" // resident set times CPU time: memory that nobody runs on is not used
+	splitMisses       = "cache_misses"
+	splitBlockIO      = "block_io_bytes"
+	splitDevice       = "device_time"
+	splitNobody       = "none" // nothing tells who used it
 )
 
-func splitOf(d *energy.Domain) string {
+// DRAMSplits are how the active part of the memory behind a package can be split; the first is what is done unasked.
+var DRAMSplits = []string{splitResidentTime, splitResident, splitMisses, splitCPUTime}
+
+func splitOf(d *energy.Domain, dram string) string {
 	switch d.Scope {
+	case energy.ScopeDRAM:
+		return cmp.Or(dram, DRAMSplits[0])
 	case energy.ScopeRAM:
 		return splitResident
 	case energy.ScopeStorage:
@@ -271,24 +279,6 @@ func splitOf(d *energy.Domain) string {
 		return splitNobody
 	}
 	return splitCPUTime
-}
-
-// weights are what a domain's active energy is shared by, in place of CPU time; nil: by that.
-func (h *holdings) weights(d int, domain *energy.Domain) (rows []int64, nobody int64) {
-	switch splitOf(domain) {
-	case splitResident:
-		rows = h.memory
-	case splitBlockIO:
-		rows, nobody = h.disk, h.unclaimed
-	case splitDevice, splitNobody:
-		rows, nobody = h.device[d], h.nobody[d]
-	default:
-		return nil, 0
-	}
-	if rows == nil { // not by CPU time, if there are no rows either
-		rows = []int64{}
-	}
-	return rows, nobody
 }
 
 // unused is the part of the memory's energy that no process holds: of what is free, and of the kernel's own use and caches. Pages that

@@ -22,6 +22,7 @@ const lookPause = 800 * time.Microsecond
 // and storage.
 type looks struct {
 	domains []energy.Domain
+	dram    string // Parts.DRAM
 	next    time.Duration // monotonic
 	began   bool
 }
@@ -30,21 +31,20 @@ type looks struct {
 func (l *looks) due(at time.Duration, asked bool) bool {
 	if !l.began {
 		l.began, l.next = true, never
-		if Looks(l.domains) {
+		if Looks(l.domains, l.dram) {
 			l.next = at
 		}
 	}
 	return l.next != never && (asked || at >= l.next)
 }
 
-// Looks tells whether one of the domains is split by what a Look tells.
-func Looks(domains []energy.Domain) bool {
-	return slices.ContainsFunc(domains, func(d energy.Domain) bool { return byLook(&d) })
+// Looks tells whether one of the domains is split by what a Look tells. dram is Parts.DRAM.
+func Looks(domains []energy.Domain, dram string) bool {
+	return slices.ContainsFunc(domains, func(d energy.Domain) bool { return byLook(splitOf(&d, dram)) })
 }
 
-// byLook tells whether a domain is split by what a Look tells, and so comes with the step that has one.
-func byLook(d *energy.Domain) bool {
-	split := splitOf(d)
+// byLook tells whether what is split so is split by what a Look tells, and so comes with the step that has one.
+func byLook(split string) bool {
 	return split == splitResident || split == splitBlockIO
 }
 

@@ -63,3 +63,8 @@ func (p *places) sum(domain int, byPlace []time.Duration) time.Duration {
 	}
 	return sum
 }
+
+// pays tells whether a domain pays for a place's CPUs.
+func (p *places) pays(domain, place int) bool {
+	return p.domains[domain] == nil || slices.Contains(p.domains[domain], place)
+}

@@ -17,22 +17,27 @@ import (
 
 // publish turns what was added up into a Snapshot.
 func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
-	if !a.isTotal && Looks(e.domains) {
-		a.foldSleepers()
+	if !a.isTotal && Looks(e.domains, e.parts.DRAM) {
+		e.foldSleepers(a)
 	}
 	e.top(a)
 	s := &snapshot.Snapshot{
 		Kind: kind, By: e.cfg.By, IdlePolicy: e.cfg.Idle.String(), Start: a.start, End: a.end, Seconds: a.seconds.Seconds(),
 		Host:   snapshot.Host{Name: e.parts.Host.Name, CPUs: e.parts.Host.CPUs, Sockets: e.parts.Host.Sockets, Kernel: e.parts.Host.Kernel, MemoryBytes: e.parts.Host.MemoryBytes},
 		Energy: e.energyOf(a), Idle: e.idlePowers(a), Intensity: e.intensity(), ProcessesSeen: a.seen, BusySource: e.parts.BusySource,
+		Weights: e.weights(),
 	}
 	for _, r := range a.rows {
 		if r.key.kind == snapshot.Overflow && r.time == 0 {
 			continue
 		}
-		s.Rows = append(s.Rows, e.rowOf(r))
+		row := e.rowOf(r)
+		if e.asked(&row) {
+			s.Explained = append(s.Explained, e.explain(a, r, len(s.Rows)))
+		}
+		s.Rows = append(s.Rows, row)
 	}
-	slices.SortFunc(s.Rows, compareRows)
+	sortRows(s)
 	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self, a.isTotal || e.parts.Collector != nil)
 	s.Self.EdgeSeconds = a.edge.Seconds()
 	if !conserves(s) {
@@ -56,8 +61,26 @@ func conserves(s *snapshot.Snapshot) bool {
 	return true
 }
 
+// sortRows sorts the rows, and what is explained of them.
+func sortRows(s *snapshot.Snapshot) {
+	order := make([]int, len(s.Rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return compareRows(&s.Rows[x], &s.Rows[y]) })
+	rows := make([]snapshot.Row, len(s.Rows))
+	for at, i := range order {
+		rows[at] = s.Rows[i]
+	}
+	s.Rows = rows
+	for i := range s.Explained {
+		s.Explained[i].Row = slices.Index(order, s.Explained[i].Row)
+	}
+	slices.SortFunc(s.Explained, func(x, y snapshot.Explanation) int { return cmp.Compare(x.Row, y.Row) })
+}
+
 // compareRows puts accounts first, the most joules on top, then the rows that are no account in a fixed order.
-func compareRows(x, y snapshot.Row) int {
+func compareRows(x, y *snapshot.Row) int {
 	return cmp.Or(
 		cmp.Compare(rank(x.Kind), rank(y.Kind)),
 		cmp.Compare(y.Joules, x.Joules),
@@ -70,7 +93,7 @@ func compareRows(x, y snapshot.Row) int {
 }
 
 func rank(kind string) int {
-	return 1 + slices.Index([]string{snapshot.Others, snapshot.Overflow, snapshot.Unattributed, snapshot.Idle}, kind)
+	return 1 + slices.Index([]string{snapshot.Others, snapshot.Interrupts, snapshot.Overflow, snapshot.Unattributed, snapshot.Idle}, kind)
 }
 
 // top leaves the cfg.Top accounts with the most joules and folds the rest into others.
@@ -80,7 +103,7 @@ func (e *Engine) top(a *accumulator) {
 	}
 	var rows []*accRow
 	for _, r := range a.rows {
-		if rank(r.key.kind) == 0 {
+		if rank(r.key.kind) == 0 && !e.isAsked(r) {
 			rows = append(rows, r)
 		}
 	}
@@ -101,14 +124,14 @@ const sleeperPart = 1000
 
 // foldSleepers puts those who did nothing but hold a little memory into one row: else every window would list every process there is. The
 // total has them all.
-func (a *accumulator) foldSleepers() {
+func (e *Engine) foldSleepers(a *accumulator) {
 	var all units.Microjoules
 	for _, r := range a.rows {
 		all += r.sum()
 	}
 	var small []*accRow
 	for _, r := range a.rows {
-		if r.time == 0 && r.switches == 0 && rank(r.key.kind) == 0 && r.sum() < all/sleeperPart {
+		if r.time == 0 && r.switches == 0 && rank(r.key.kind) == 0 && r.sum() < all/sleeperPart && !e.isAsked(r) {
 			small = append(small, r)
 		}
 	}
@@ -123,6 +146,10 @@ func (e *Engine) rowOf(r *accRow) snapshot.Row {
 	row := snapshot.Row{
 		Kind: r.key.kind, UID: -1, Processes: r.processes, CPUSeconds: r.time.Seconds(), Switches: r.switches,
 		Joules: sum, ByDomain: slices.Clone(r.joules), CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
+	}
+	for d := range r.joules {
+		row.Low, row.High = row.Low+r.low[d], row.High+r.high[d]
+		row.Ranges = append(row.Ranges, snapshot.Range{Low: r.low[d], High: r.high[d]})
 	}
 	if rank(r.key.kind) == 0 { // else it is no account: there is nothing to name
 		e.name(&row, r)
@@ -140,7 +167,7 @@ func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
 		}
 		out[i] = snapshot.Energy{
 			Domain: d.Name, Joules: sum.energy, Method: d.Method, Source: d.Source, Low: sum.low, High: sum.high,
-			Scope: d.Scope, Split: splitOf(&e.domains[i]), Marks: a.marks[i], CoversSeconds: sum.covers.Seconds(),
+			Scope: d.Scope, Split: e.splits[i], Marks: a.marks[i], CoversSeconds: sum.covers.Seconds(),
 		}
 	}
 	return out

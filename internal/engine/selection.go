@@ -55,6 +55,9 @@ func (s *Selection) checkUsers(users *identity.Users) error {
 const commMax = 15
 
 func (e *Engine) selects(u *bpf.Usage) bool {
+	if !isProcess(u) && (u.TID != reservedID || len(e.cfg.Select.Comms)+len(e.cfg.Select.Users) > 0) {
+		return false
+	}
 	if e.cfg.Selected && u.Root == 0 && !e.within(u) {
 		return false
 	}

@@ -26,36 +26,49 @@ func (e *Engine) advance() error {
 	if err := e.edges.Next(&e.cur); err != nil {
 		return err
 	}
-	e.accounts.merge(&e.places, &e.procs, &e.cur)
+	e.weighing.begin(e.cur.KHz)
+	e.accounts.merge(&e.places, &e.procs, &e.cur, &e.weighing)
+	e.accounts.addInterrupts(&e.places, &e.prev, &e.cur)
+	e.accounts.addReserved(&e.places, e.cur.Reserved)
 	e.holdings.reset(len(e.domains))
 	e.holdings.gather(&e.accounts, &e.places, &e.cur, e.domains)
 	e.identify()
 	wall := e.cur.At - e.prev.At
-	busy, unseen := e.denominators()
+	den := e.denominators()
+
+	for p, t := range den.busy {
+		e.sinceLook[p] += t
+	}
 
 	domains := make([]domainStep, len(e.domains))
 	in := attribution.Input{
-		Policy: e.cfg.Idle, Rows: len(e.accounts.rows), Places: e.places.n, Time: e.accounts.time, Shared: e.accounts.shared,
-		Busy: busy, Domains: make([]attribution.Domain, len(e.domains)),
+		Policy: e.cfg.Idle, Rows: len(e.accounts.rows), Places: e.places.n, Time: e.accounts.weighed, Shared: e.accounts.shared,
+		Reserved: e.accounts.reserved, All: ReservedAll, Busy: den.weighed, Domains: make([]attribution.Domain, len(e.domains)),
 	}
 	for d := range e.domains {
+		busy := e.hold(d, den.busy)
 		domains[d] = between(&e.prev.Samples[d], &e.cur.Samples[d], wall)
-		if byLook(&e.domains[d]) {
+		if byLook(e.splits[d]) {
 			domains[d].covers = e.holdings.span
 		}
 		s := &domains[d]
-		in.Domains[d] = attribution.Domain{Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d], Idle: e.idle(d, s, busy)}
-		in.Domains[d].Weights, in.Domains[d].Unclaimed = e.holdings.weights(d, &e.domains[d])
+		s.idle = e.idle(d, s, busy)
+		in.Domains[d] = attribution.Domain{Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d], Idle: s.idle, Range: e.rangeOf(d, s, s.idle)}
+		in.Domains[d].Weights, in.Domains[d].Unclaimed = e.weightsOf(d, &den)
+	}
+	if e.cur.Looked {
+		clear(e.sinceLook)
 	}
 	err := e.ledger.Apply(&in)
 	if err == nil {
 		err = e.ledger.Check(in.Domains)
 	}
 	if err != nil {
-		unseen = e.giveUp(&in)
+		den.unseen = e.giveUp(&in)
 	}
+	e.group(domains)
 	for _, acc := range []*accumulator{e.window, e.total} {
-		acc.book(e, domains, wall, unseen, err != nil)
+		acc.book(e, domains, wall, den.unseen, err != nil)
 	}
 	e.prev, e.cur = e.cur, e.prev
 	e.procs.sweep()
@@ -67,9 +80,9 @@ func (e *Engine) advance() error {
 
 // idle is the idle part of a domain's energy in a step.
 func (e *Engine) idle(d int, s *domainStep, busy []time.Duration) units.Microjoules {
-	used, f, split := s.energy-s.earlier, &e.floors[d], splitOf(&e.domains[d])
+	used, f, split := s.energy-s.earlier, &e.floors[d], e.splits[d]
 	switch {
-	case f.learns == nil && split == splitResident:
+	case f.learns == nil && e.domains[d].Scope == energy.ScopeRAM:
 		unused := e.holdings.unused(used, e.parts.Host.MemoryBytes)
 		return f.own(unused, part(unused, s.low, s.energy), part(unused, s.high, s.energy), used, s.covers, idleUnused)
 	case f.learns == nil:
@@ -94,7 +107,7 @@ func (e *Engine) giveUp(in *attribution.Input) (unseen time.Duration) {
 	e.accounts.rows = e.accounts.rows[:0]
 	none := attribution.Input{Places: in.Places, Busy: make([]time.Duration, in.Places), Domains: in.Domains}
 	for d := range none.Domains {
-		none.Domains[d].Idle, none.Domains[d].Earlier = 0, 0
+		none.Domains[d] = attribution.Domain{Energy: in.Domains[d].Energy}
 	}
 	_ = e.ledger.Apply(&none) // checked above: only sizes and signs can be refused, and energy is never negative
 	for _, t := range in.Busy {
@@ -124,28 +137,6 @@ func between(a, b *energy.Sample, wall time.Duration) domainStep {
 	s.idle = min(s.idle, used-s.earlier)
 	s.idleLow, s.idleHigh = min(s.idle, s.idleLow), max(s.idle, s.idleHigh)
 	return s
-}
-
-// denominators returns, by place, the busy time that energy is shared over: the kernel's own, and never less than what was seen.
-// unseen is what of it has no row.
-func (e *Engine) denominators() (busy []time.Duration, unseen time.Duration) {
-	seen := make([]time.Duration, e.places.n)
-	for i, t := range e.accounts.time {
-		seen[i%e.places.n] += t
-	}
-	busy = make([]time.Duration, e.places.n)
-	if !e.cur.BusyGood || !e.prev.BusyGood {
-		copy(busy, seen)
-		return busy, 0
-	}
-	for cpu := range e.cur.Busy {
-		busy[e.places.of(cpu)] += max(0, e.cur.Busy[cpu]-e.prev.Busy[cpu])
-	}
-	for p := range busy {
-		busy[p] = e.reconcile.Busy(p, busy[p], seen[p])
-		unseen += busy[p] - seen[p]
-	}
-	return busy, unseen
 }
 
 // processExists asks without touching /proc: signal 0 is delivered to nobody.
