@@ -2,6 +2,7 @@ package attribution
 
 import (
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -107,13 +108,22 @@ func TestMissedTimeInflatesNobody(t *testing.T) {
 
 // randomInput makes a window of any shape: zeros, huge values, overlapping domains' places, unseen time, more seen than busy.
 func randomInput(r *rand.Rand) *Input {
-	in := &Input{Policy: IdlePolicy(r.IntN(3)), Rows: r.IntN(40), Places: r.IntN(4) + 1}
+	in := &Input{Policy: IdlePolicy(r.IntN(4)), Rows: r.IntN(40), Places: r.IntN(4) + 1}
 	scale := time.Duration(1) << r.IntN(52)
 	for range in.Rows * in.Places {
 		in.Time = append(in.Time, time.Duration(r.Int64N(int64(scale)))*time.Duration(r.IntN(2)))
 	}
 	for range in.Places {
 		in.Busy = append(in.Busy, time.Duration(r.Int64N(int64(scale)*10)))
+	}
+	if r.IntN(2) == 0 {
+		in.All = r.Int64N(1e6) + 1
+		left := in.All
+		for range in.Rows {
+			part := r.Int64N(left+1) * r.Int64N(2)
+			in.Reserved = append(in.Reserved, part)
+			left -= part
+		}
 	}
 	for range r.IntN(5) {
 		d := Domain{Energy: units.Microjoules(r.Int64N(1 << r.IntN(55)))}
@@ -133,9 +143,43 @@ func randomInput(r *rand.Rand) *Input {
 				d.Weights[i] = r.Int64N(1<<r.IntN(55)) * r.Int64N(2)
 			}
 		}
+		if r.IntN(2) == 0 {
+			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Odds: 1 + 3*r.Float64(), Skew: r.Int64N(1e6)}
+		}
 		in.Domains = append(in.Domains, d)
 	}
 	return in
+}
+
+// checkBounds holds every cell against its bounds, by all causes and by each alone.
+func checkBounds(t *testing.T, l *Ledger, domains int) {
+	t.Helper()
+	for d := range domains {
+		is := func(what string, row int, cell, low, high units.Microjoules) {
+			if low < 0 || low > cell || high < cell {
+				t.Fatalf("domain %d row %d: %v J are not within %v to %v (%s)", d, row, cell, low, high, what)
+			}
+		}
+		for r := range l.rows {
+			cell := l.Cell(r, d)
+			low, high := l.Bounds(d, l.Part(r, d))
+			is("all", r, cell, low, high)
+			for c := range Causes {
+				lo, hi := l.BoundsBy(c, d, l.Part(r, d))
+				is("one cause", r, cell, lo, hi)
+			}
+			if term := l.Term(r, d); term.AllWeights > 0 {
+				exact := float64(term.Shared) * float64(term.Weight) / float64(term.AllWeights)
+				if diff := float64(term.Part) - exact; diff > 1.001+exact*1e-12 || diff < -1.001-exact*1e-12 {
+					t.Fatalf("domain %d row %d: %+v is not its share, %f", d, r, term, exact)
+				}
+			}
+		}
+		low, high := l.IdleBounds(d)
+		is("idle", l.Idle(), l.Cell(l.Idle(), d), low, high)
+		low, high = l.UnattributedBounds(d)
+		is("unattributed", l.Unattributed(), l.Cell(l.Unattributed(), d), low, high)
+	}
 }
 
 func TestLawHoldsForAnyWindow(t *testing.T) {
@@ -149,6 +193,7 @@ func TestLawHoldsForAnyWindow(t *testing.T) {
 		if err := l.Check(in.Domains); err != nil {
 			t.Fatalf("window %d (%+v): %v", i, in, err)
 		}
+		checkBounds(t, &l, len(in.Domains))
 	}
 }
 
@@ -189,6 +234,14 @@ func TestRefusesWhatIsNoWindow(t *testing.T) {
 		"negative unclaimed weight":     {Domains: []Domain{{Weights: []int64{}, Unclaimed: -1}}},
 		"unclaimed weight alone":        {Domains: []Domain{{Unclaimed: 1}}},
 		"unknown policy":                {Policy: 9},
+		"reservations missing":          {Rows: 1, Time: []time.Duration{}, Reserved: []int64{}, All: 1},
+		"reservations of nothing":       {Reserved: []int64{}},
+		"too much is reserved":          {Rows: 2, Time: []time.Duration{}, Reserved: []int64{1, math.MaxInt64}, All: math.MaxInt64},
+		"a negative reservation":        {Rows: 1, Time: []time.Duration{}, Reserved: []int64{-1}, All: 1},
+		"odds below one":                {Domains: []Domain{{Range: Range{Odds: 0.5}}}},
+		"odds that are no number":       {Domains: []Domain{{Range: Range{Odds: math.NaN()}}}},
+		"bounds the wrong way round":    {Domains: []Domain{{Range: Range{EnergyLow: 2, EnergyHigh: 1, Odds: 1}}}},
+		"negative skew":                 {Domains: []Domain{{Range: Range{Odds: 1, Skew: -1}}}},
 		"overflowing time":              {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
 	} {
 		var l Ledger
@@ -236,12 +289,18 @@ func FuzzApply(f *testing.F) {
 			}
 			return v
 		}
-		in := &Input{Policy: IdlePolicy(policy % 4), Rows: int(rows % 8), Places: int(places % 4)}
+		in := &Input{Policy: IdlePolicy(policy % 5), Rows: int(rows % 8), Places: int(places % 4)}
 		for range in.Rows * in.Places {
 			in.Time = append(in.Time, time.Duration(next()))
 		}
 		for range in.Places {
 			in.Busy = append(in.Busy, time.Duration(next()))
+		}
+		if all := next(); all != 0 {
+			in.All = all
+			for range in.Rows {
+				in.Reserved = append(in.Reserved, next())
+			}
 		}
 		for range domains % 4 {
 			d := Domain{Energy: units.Microjoules(next()), Idle: units.Microjoules(next()), Earlier: units.Microjoules(next())}
@@ -249,6 +308,12 @@ func FuzzApply(f *testing.F) {
 				d.Unclaimed = next()
 				for range in.Rows {
 					d.Weights = append(d.Weights, next())
+				}
+			}
+			if odds := next(); odds != 0 {
+				d.Range = Range{
+					EnergyLow: units.Microjoules(next()), EnergyHigh: units.Microjoules(next()), IdleLow: units.Microjoules(next()), IdleHigh: units.Microjoules(next()),
+					Odds: math.Float64frombits(uint64(odds)), Skew: next(),
 				}
 			}
 			for p := next(); p > 0; p >>= 2 {
@@ -266,6 +331,7 @@ func FuzzApply(f *testing.F) {
 		if err := l.Check(in.Domains); err != nil {
 			t.Fatalf("%+v: %v", in, err)
 		}
+		checkBounds(t, &l, len(in.Domains))
 	})
 }
 
@@ -275,8 +341,10 @@ func BenchmarkApply10kRows4Domains(b *testing.B) {
 	for range in.Rows * in.Places {
 		in.Time = append(in.Time, time.Duration(r.Int64N(int64(ms))))
 	}
-	for range 4 {
-		in.Domains = append(in.Domains, Domain{Energy: 40_000_000, Idle: 20_000_000})
+	for d := range 4 {
+		in.Domains = append(in.Domains, Domain{Energy: 40_000_000, Idle: 20_000_000, Places: [][]int{nil, {0}, {1}, nil}[d], Range: Range{
+			EnergyLow: 39_900_000, EnergyHigh: 40_100_000, IdleLow: 19_000_000, IdleHigh: 21_000_000, Odds: 2, Skew: 1e6,
+		}})
 	}
 	var l Ledger
 	b.ReportAllocs()
@@ -284,5 +352,13 @@ func BenchmarkApply10kRows4Domains(b *testing.B) {
 		if err := l.Apply(&in); err != nil {
 			b.Fatal(err)
 		}
+		for r := range in.Rows {
+			for d := range in.Domains {
+				low, high := l.Bounds(d, l.Part(r, d))
+				sink += high - low
+			}
+		}
 	}
 }
+
+var sink units.Microjoules

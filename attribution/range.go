@@ -33,15 +33,32 @@ const (
 	Causes                   // so many there are
 )
 
-// Bounds returns what a row, or some of them together, may have used of a domain: those whose cells hold active, shared by weight, and idle, as
-// IdlePart tells. low <= active + idle <= high.
-func (l *Ledger) Bounds(d int, active, idle units.Microjoules) (low, high units.Microjoules) {
-	return l.bounds(d, l.shared[d].is, true, active, idle)
+// Part is what a row, or some of them together, have of a domain.
+type Part struct {
+	Weight int64
+	Active units.Microjoules // shared by weight
+	Idle   units.Microjoules // as IdlePart tells
+}
+
+// Part returns a row's.
+func (l *Ledger) Part(row, d int) Part {
+	idle := l.IdlePart(row, d)
+	return Part{l.weightsOf(d)[row], l.Cell(row, d) - idle, idle}
+}
+
+// Add adds another row's.
+func (p *Part) Add(o Part) {
+	p.Weight, p.Active, p.Idle = p.Weight+o.Weight, p.Active+o.Active, p.Idle+o.Idle
+}
+
+// Bounds returns what such a part may really be: low <= Active + Idle <= high.
+func (l *Ledger) Bounds(d int, p Part) (low, high units.Microjoules) {
+	return l.bounds(d, l.shared[d].is, true, p)
 }
 
 // BoundsBy is Bounds by one cause alone, to tell what each of them does.
-func (l *Ledger) BoundsBy(cause Cause, d int, active, idle units.Microjoules) (low, high units.Microjoules) {
-	return l.bounds(d, l.shared[d].only(cause), cause == CauseMissed, active, idle)
+func (l *Ledger) BoundsBy(cause Cause, d int, p Part) (low, high units.Microjoules) {
+	return l.bounds(d, l.shared[d].only(cause), cause == CauseMissed, p)
 }
 
 // only is the range with nothing unknown but one cause.
@@ -60,28 +77,22 @@ func (s *share) only(cause Cause) Range {
 	return is
 }
 
-func (l *Ledger) bounds(d int, is Range, missed bool, active, idle units.Microjoules) (low, high units.Microjoules) {
+func (l *Ledger) bounds(d int, is Range, missed bool, p Part) (low, high units.Microjoules) {
 	s := &l.shared[d]
-	if active == 0 && s.active > 0 { // it did not run
-		return s.idleBounds(is, idle)
+	low, high = s.idleBounds(is, p.Idle)
+	if p.Weight == 0 { // it did not run
+		return low + p.Active, high + p.Active
+	}
+	lo := float64(p.Weight) / float64(s.weights)
+	skew := min(lo, float64(is.Skew)/float64(s.weights))
+	hi := lo + skew
+	lo -= skew
+	if missed {
+		hi += float64(l.weightsOf(d)[l.rows]) / float64(s.weights)
 	}
 	lowShared, highShared := s.sharedBounds(is)
-	lo, hi := 1.0, 1.0
-	if s.active > 0 {
-		lo = float64(active) / float64(s.active)
-		hi = lo
-	}
-	if s.weights > 0 {
-		skew := min(lo, float64(is.Skew)/float64(s.weights))
-		lo, hi = lo-skew, hi+skew
-		if missed {
-			hi += float64(l.weightsOf(d)[l.rows]) / float64(s.weights)
-		}
-		lo, hi = odds(lo, 1/is.Odds), odds(min(1, hi), is.Odds)
-	}
-	low, high = s.idleBounds(is, idle)
-	low += min(active, scale(lowShared, lo, math.Floor))
-	high += max(active, scale(highShared, hi, math.Ceil))
+	low += min(p.Active, scale(lowShared, odds(lo, 1/is.Odds), math.Floor))
+	high += max(p.Active, scale(highShared, odds(min(1, hi), is.Odds), math.Ceil))
 	return low, high
 }
 
@@ -106,7 +117,12 @@ func (l *Ledger) IdleBounds(d int) (low, high units.Microjoules) {
 // UnattributedBounds are those of the row Unattributed.
 func (l *Ledger) UnattributedBounds(d int) (low, high units.Microjoules) {
 	s := &l.shared[d]
-	low, high = l.bounds(d, s.is, false, l.Cell(l.Unattributed(), d)-s.earlier, 0)
+	p := Part{Weight: l.weightsOf(d)[l.rows], Active: l.Cell(l.Unattributed(), d) - s.earlier}
+	if s.weights == 0 { // all of it is nobody's
+		low, high = s.sharedBounds(s.is)
+	} else {
+		low, high = l.bounds(d, s.is, false, p)
+	}
 	return low + s.earlier, high + s.earlier
 }
 
@@ -114,7 +130,7 @@ func (l *Ledger) UnattributedBounds(d int) (low, high units.Microjoules) {
 // that is too high is so in both.
 func (s *share) sharedBounds(is Range) (low, high units.Microjoules) {
 	low, high = is.EnergyLow-s.earlier, is.EnergyHigh-s.earlier
-	if s.policy != Active || s.weights == 0 {
+	if s.policy != Active || s.weights == 0 { // the idle part is not in it
 		low = min(low-is.IdleLow, s.energy-s.earlier-is.IdleHigh)
 		high = max(high-is.IdleHigh, s.energy-s.earlier-is.IdleLow)
 	}

@@ -129,7 +129,7 @@ func (a *accumulator) bookEnergy(g *groups) {
 		r := a.row(key, g.domains)
 		a.booked = append(a.booked, r)
 		for d, c := range g.row(i) {
-			r.joules[d] += c.active + c.idle
+			r.joules[d] += c.Active + c.Idle
 			r.low[d] += c.low
 			r.high[d] += c.high
 		}

@@ -20,8 +20,8 @@ type explained struct {
 }
 
 func (x *explained) add(c *cell, by *explainedCell) {
-	x.idle += c.idle
-	x.active += c.active
+	x.idle += c.Idle
+	x.active += c.Active
 	x.steps++
 	if by.step.Part > x.biggest.Part || x.biggest.End.IsZero() {
 		x.biggest = by.step

@@ -143,7 +143,7 @@ func newMachine(script ...second) *machine {
 }
 
 // watch runs the whole script and returns its windows and the total, having checked the law on each.
-func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, total *snapshot.Snapshot, e *Engine) {
+func watch(t *testing.T, m *machine, cfg Config, more ...func(*Parts)) (windows []*snapshot.Snapshot, total *snapshot.Snapshot, e *Engine) {
 	t.Helper()
 	if cfg.By == "" {
 		cfg.By = ByProcess
@@ -157,12 +157,16 @@ func watch(t *testing.T, m *machine, cfg Config) (windows []*snapshot.Snapshot, 
 		cfg.IdleWatts = map[string]units.Watts{"package-0": 2, "dram-0": 1, "package-1": 2}
 	}
 	cg := identity.OpenCgroups("")
-	e, err := New(cfg, Parts{
+	parts := Parts{
 		Collector: m, Source: m, Busy: busyOf{m}, BusySource: "test", Host: host.Host{Name: "test", CPUs: 2, Sockets: 2, MemoryBytes: 10 << 30},
 		Topology: host.Topology{{Online: true, Socket: 0}, {Online: true, Socket: 1}},
 		Model:    powermodel.Resolve(powermodel.CPU{}), Users: identity.ReadUsers("/nonexistent"), Cgroups: cg,
 		BootTime: time.Unix(1000, 0), Now: m.clock, SinceBoot: func() time.Duration { return m.now + m.slept },
-	})
+	}
+	for _, f := range more {
+		f(&parts)
+	}
+	e, err := New(cfg, parts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,6 +200,12 @@ func checkLaw(t *testing.T, s *snapshot.Snapshot, breaches uint64) {
 		for d, j := range r.ByDomain {
 			sums[d] += j
 			row += j
+			if r.Ranges[d].Low > j || r.Ranges[d].High < j || r.Ranges[d].Low < 0 {
+				t.Errorf("row %s %q: %v J of domain %d are not within %v", r.Kind, r.Comm, j, d, r.Ranges[d])
+			}
+		}
+		if r.Low > r.Joules || r.High < r.Joules {
+			t.Errorf("row %s %q: %v J are not within %v to %v", r.Kind, r.Comm, r.Joules, r.Low, r.High)
 		}
 		if row != r.Joules {
 			t.Errorf("row %s %q: domains add up to %v J, the row says %v J", r.Kind, r.Comm, row, r.Joules)

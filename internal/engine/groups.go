@@ -19,7 +19,10 @@ type groups struct {
 }
 
 // cell is a row's energy of one domain, with its bounds.
-type cell struct{ active, idle, low, high units.Microjoules }
+type cell struct {
+	attribution.Part
+	low, high units.Microjoules
+}
 
 func (g *groups) row(i int) []cell { return g.cells[i*g.domains : (i+1)*g.domains] }
 
@@ -48,24 +51,23 @@ func (e *Engine) group(domains []domainStep) {
 		at := g.add(e.keyOf(&e.accounts.rows[i], e.accounts.who[i], e.accounts.selected[i]))
 		g.of = append(g.of, at)
 		cells := g.row(at)
-		for d, sum := range e.ledger.Row(i) {
-			idle := e.ledger.IdlePart(i, d)
-			cells[d].active += sum - idle
-			cells[d].idle += idle
+		for d := range cells {
+			cells[d].Add(e.ledger.Part(i, d))
 		}
 	}
 	for i := range g.keys {
-		for d, c := range g.row(i) {
-			g.row(i)[d].low, g.row(i)[d].high = e.ledger.Bounds(d, c.active, c.idle)
+		cells := g.row(i)
+		for d := range cells {
+			cells[d].low, cells[d].high = e.ledger.Bounds(d, cells[d].Part)
 		}
 	}
 	idle, rest := g.add(rowKey{kind: snapshot.Idle}), g.add(rowKey{kind: snapshot.Unattributed})
 	for d := range domains {
 		c := &g.row(idle)[d]
-		c.idle = e.ledger.Cell(e.ledger.Idle(), d)
+		c.Idle = e.ledger.Cell(e.ledger.Idle(), d)
 		c.low, c.high = e.ledger.IdleBounds(d)
 		c = &g.row(rest)[d]
-		c.active = e.ledger.Cell(e.ledger.Unattributed(), d)
+		c.Active = e.ledger.Cell(e.ledger.Unattributed(), d)
 		c.low, c.high = e.ledger.UnattributedBounds(d)
 	}
 	if len(e.cfg.Explain) > 0 {
@@ -121,16 +123,17 @@ func (e *Engine) explainStep(domains []domainStep) {
 			r := &x.causes[cause]
 			switch i / g.domains {
 			case len(g.keys) - 2:
-				r.Low, r.High = c.idle, c.idle
+				r.Low, r.High = c.Idle, c.Idle
 				if cause == attribution.CauseIdle {
 					r.Low, r.High = c.low, c.high
 				}
 			case len(g.keys) - 1:
-				part := c.active - domains[d].earlier
-				r.Low, r.High = e.ledger.BoundsBy(cause, d, part, 0)
-				r.Low, r.High = r.Low+domains[d].earlier, r.High+domains[d].earlier
+				r.Low, r.High = c.Active, c.Active
+				if cause == attribution.CauseMissed {
+					r.Low, r.High = c.low, c.high
+				}
 			default:
-				r.Low, r.High = e.ledger.BoundsBy(cause, d, c.active, c.idle)
+				r.Low, r.High = e.ledger.BoundsBy(cause, d, c.Part)
 			}
 		}
 	}
