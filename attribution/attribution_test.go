@@ -144,7 +144,7 @@ func randomInput(r *rand.Rand) *Input {
 			}
 		}
 		if r.IntN(2) == 0 {
-			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Odds: 1 + 3*r.Float64(), Skew: r.Int64N(1e6)}
+			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Odds: 1 + 3*r.Float64()}
 		}
 		in.Domains = append(in.Domains, d)
 	}
@@ -241,7 +241,6 @@ func TestRefusesWhatIsNoWindow(t *testing.T) {
 		"odds below one":                {Domains: []Domain{{Range: Range{Odds: 0.5}}}},
 		"odds that are no number":       {Domains: []Domain{{Range: Range{Odds: math.NaN()}}}},
 		"bounds the wrong way round":    {Domains: []Domain{{Range: Range{EnergyLow: 2, EnergyHigh: 1, Odds: 1}}}},
-		"negative skew":                 {Domains: []Domain{{Range: Range{Odds: 1, Skew: -1}}}},
 		"overflowing time":              {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
 	} {
 		var l Ledger
@@ -313,7 +312,7 @@ func FuzzApply(f *testing.F) {
 			if odds := next(); odds != 0 {
 				d.Range = Range{
 					EnergyLow: units.Microjoules(next()), EnergyHigh: units.Microjoules(next()), IdleLow: units.Microjoules(next()), IdleHigh: units.Microjoules(next()),
-					Odds: math.Float64frombits(uint64(odds)), Skew: next(),
+					Odds: math.Float64frombits(uint64(odds)),
 				}
 			}
 			for p := next(); p > 0; p >>= 2 {
@@ -343,7 +342,7 @@ func BenchmarkApply10kRows4Domains(b *testing.B) {
 	}
 	for d := range 4 {
 		in.Domains = append(in.Domains, Domain{Energy: 40_000_000, Idle: 20_000_000, Places: [][]int{nil, {0}, {1}, nil}[d], Range: Range{
-			EnergyLow: 39_900_000, EnergyHigh: 40_100_000, IdleLow: 19_000_000, IdleHigh: 21_000_000, Odds: 2, Skew: 1e6,
+			EnergyLow: 39_900_000, EnergyHigh: 40_100_000, IdleLow: 19_000_000, IdleHigh: 21_000_000, Odds: 2,
 		}})
 	}
 	var l Ledger

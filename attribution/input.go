@@ -79,7 +79,7 @@ func (r *Range) check() error {
 	if *r == (Range{}) {
 		return nil
 	}
-	if r.EnergyLow < 0 || r.EnergyHigh < r.EnergyLow || r.EnergyHigh > most || r.IdleLow < 0 || r.IdleHigh < r.IdleLow || r.IdleHigh > most || r.Skew < 0 ||
+	if r.EnergyLow < 0 || r.EnergyHigh < r.EnergyLow || r.EnergyHigh > most || r.IdleLow < 0 || r.IdleHigh < r.IdleLow || r.IdleHigh > most ||
 		!(r.Odds >= 1) || math.IsInf(r.Odds, 0) {
 		return fmt.Errorf("no range: %+v", *r)
 	}

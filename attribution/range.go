@@ -6,15 +6,14 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
-// Range is what is not known of a domain's window, and so of each of its rows.
+// Range is what is not known of a domain's window, and so of each of its rows. What one window lacks and the next one has is not in it: that is
+// for whoever adds windows up.
 type Range struct {
 	EnergyLow, EnergyHigh units.Microjoules // bounds of its energy: the counter's step, or an estimate's model
 	IdleLow, IdleHigh     units.Microjoules // of its idle part
 	// Odds is how many times more or less than by its weight a row may have used beside the others: two tasks that run as long do not use
 	// the same. At least 1.
 	Odds float64
-	// Skew is the weight that may be of the window before or after, for any row at most: energy and CPU time are not read at one moment.
-	Skew int64
 }
 
 func exact(dom *Domain) Range {
@@ -28,7 +27,6 @@ const (
 	CauseEnergy Cause = iota // the domain's own energy
 	CauseIdle                // its idle part
 	CauseSplit               // what its energy is shared by
-	CauseEdges               // what is read at an edge is not read at one moment
 	CauseMissed              // busy time that no row has may be any row's
 	Causes                   // so many there are
 )
@@ -71,8 +69,6 @@ func (s *share) only(cause Cause) Range {
 		is.IdleLow, is.IdleHigh = s.is.IdleLow, s.is.IdleHigh
 	case CauseSplit:
 		is.Odds = s.is.Odds
-	case CauseEdges:
-		is.Skew = s.is.Skew
 	}
 	return is
 }
@@ -84,9 +80,7 @@ func (l *Ledger) bounds(d int, is Range, missed bool, p Part) (low, high units.M
 		return low + p.Active, high + p.Active
 	}
 	lo := float64(p.Weight) / float64(s.weights)
-	skew := min(lo, float64(is.Skew)/float64(s.weights))
-	hi := lo + skew
-	lo -= skew
+	hi := lo
 	if missed {
 		hi += float64(l.weightsOf(d)[l.rows]) / float64(s.weights)
 	}

@@ -54,6 +54,14 @@ type accumulator struct {
 	self     selfUse
 }
 
+// cpuTime is the time that tasks ran for the row's energy: none of what is idle.
+func (r *accRow) cpuTime() time.Duration {
+	if r.key.kind == snapshot.Idle || r.key.kind == snapshot.Reserved {
+		return 0
+	}
+	return r.time
+}
+
 // maxRows bounds memory: above it, and above twice the processes that hold memory, the rows with the fewest joules that did not just run are
 // folded into others.
 const maxRows = 16384

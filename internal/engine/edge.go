@@ -76,7 +76,10 @@ func (l *live) Next(e *Edge) error {
 	e.At, e.Boot, e.Wall = l.parts.Now(), l.parts.SinceBoot(), time.Now()
 	e.BusyGood = l.parts.Busy.Read(l.busy) == nil
 	e.Busy = append(e.Busy[:0], l.busy...)
-	l.readMore(e)
+	e.Interrupts = e.Interrupts[:0]
+	if r := l.parts.Interrupts; r != nil && r.Interrupts(l.interrupts) == nil {
+		e.Interrupts = append(e.Interrupts, l.interrupts...)
+	}
 	e.Looked = l.look.due(e.At, e.Looked)
 	edge := energy.Edge{Time: e.At, Look: e.Looked}
 	if e.BusyGood {
@@ -91,6 +94,7 @@ func (l *live) Next(e *Edge) error {
 		e.Shares = s.Shares(e.Shares)
 	}
 	e.Took = time.Since(began)
+	l.readMore(e)
 	// Last: it takes a while where there are many, and tells what moves slowly.
 	if e.Tasks = e.Tasks[:0]; e.Looked {
 		if e.Tasks, err = l.look.read(e.At, l.parts.Collector, e.Tasks); err != nil {
@@ -101,13 +105,10 @@ func (l *live) Next(e *Edge) error {
 	return nil
 }
 
-// readMore reads what only some ask for. What cannot be read is as if nobody had asked.
+// readMore reads what only some ask for, behind the counters, as it moves slowly. What cannot be read is as if nobody had asked.
 func (l *live) readMore(e *Edge) {
 	n := len(l.busy)
-	e.Interrupts, e.KHz, e.Reserved = e.Interrupts[:0], e.KHz[:0], e.Reserved[:0]
-	if r := l.parts.Interrupts; r != nil && r.Read(l.interrupts) == nil {
-		e.Interrupts = append(e.Interrupts, l.interrupts...)
-	}
+	e.KHz, e.Reserved = e.KHz[:0], e.Reserved[:0]
 	if r := l.parts.Frequency; r != nil {
 		e.KHz = resize(e.KHz, n)
 		if r.Read(e.KHz) != nil {
@@ -115,9 +116,6 @@ func (l *live) readMore(e *Edge) {
 		}
 	}
 	if l.parts.Reserved != nil {
-		var err error
-		if e.Reserved, err = l.parts.Reserved(e.Reserved); err != nil {
-			e.Reserved = e.Reserved[:0]
-		}
+		e.Reserved = l.parts.Reserved(e.Reserved)
 	}
 }

@@ -63,15 +63,15 @@ type Parts struct {
 	Source     energy.Source
 	Busy       BusyReader
 	BusySource string
-	// Interrupts is likewise, of the time in interrupts; nil: the kernel does not take it off the tasks that it interrupts.
-	Interrupts BusyReader
+	// Interrupts tells, as of Busy's last Read, the time in interrupts by CPU; nil: the kernel does not take it off the tasks that it interrupts.
+	Interrupts interface{ Interrupts(into []time.Duration) error }
 	// Frequency tells each CPU's mean frequency since it was read last, in kHz, 0 where it is not known; nil: nobody asked.
 	Frequency interface{ Read(into []int64) error }
 	// FrequencyHow says where it is read; OneFrequency that no CPU can run at another than the next.
 	FrequencyHow string
 	OneFrequency bool
-	Reserved     func(into []Reservation) ([]Reservation, error) // nil: nobody asked
-	Tick         time.Duration                                   // of the scheduler; 0: not known
+	Reserved     func(into []Reservation) []Reservation // appends; nil: nobody asked
+	Tick         time.Duration                          // of the scheduler; 0: not known
 	// DRAM is how the active part of memory behind a package is split; empty: by the resident set of those that run.
 	DRAM       string
 	Topology   host.Topology

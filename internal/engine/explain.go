@@ -46,18 +46,16 @@ func (x *explained) join(o *explained) {
 }
 
 var causeTexts = [attribution.Causes][2]string{
-	attribution.CauseEnergy: {"energy", "the domain's energy: a counter's step at both edges, or an estimate's range"},
+	attribution.CauseEnergy: {"energy", "the domain's energy itself: an estimate has a range"},
 	attribution.CauseIdle:   {"idle", "how much of it is idle"},
 	attribution.CauseSplit:  {"split", "what it is shared by does not tell all: two that have the same share may use more or less"},
-	attribution.CauseEdges:  {"edges", "energy and CPU time are not read at one moment, and a running task's time is as fresh as the last tick"},
 	attribution.CauseMissed: {"missed", "busy time that no row has may be this row's"},
 }
 
 // explain tells how a row came to its joules; at is its place.
-func (e *Engine) explain(a *accumulator, r *accRow, at int) snapshot.Explanation {
-	sum := r.sum()
+func (e *Engine) explain(a *accumulator, r *accRow, row *snapshot.Row, at int) snapshot.Explanation {
 	out := snapshot.Explanation{
-		Row: at, Joules: sum, KWh: sum.Joules() / 3.6e6, PUE: e.cfg.PUE, GPerKWh: e.cfg.Factor.GramsPerKWh, CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
+		Row: at, Joules: row.Joules, KWh: row.Joules.Joules() / 3.6e6, PUE: e.cfg.PUE, GPerKWh: e.cfg.Factor.GramsPerKWh, CO2e: row.CO2e,
 	}
 	for d := range e.domains {
 		all, x := &a.energy[d], &r.explained[d]
@@ -65,12 +63,16 @@ func (e *Engine) explain(a *accumulator, r *accRow, at int) snapshot.Explanation
 			Domain: e.domains[d].Name, Method: e.domains[d].Method, Source: e.domains[d].Source,
 			Energy: all.energy, Idle: all.idle, Earlier: all.earlier, Active: all.energy - all.idle - all.earlier, IdleHow: a.idle[d].mostly(),
 			IdlePolicy: e.cfg.Idle.String(), IdlePart: x.idle, ActivePart: x.active, Split: e.splits[d], Unit: e.unitOf(d),
-			Steps: int(a.steps), Biggest: x.biggest, Low: r.low[d], High: r.high[d],
+			Steps: int(a.steps), Biggest: x.biggest, Low: row.Ranges[d].Low, High: row.Ranges[d].High,
 		}
 		for i, c := range x.causes {
 			if c.High > c.Low {
 				dom.Causes = append(dom.Causes, snapshot.Cause{Name: causeTexts[i][0], Low: c.Low, High: c.High, Text: causeTexts[i][1]})
 			}
+		}
+		if sum, edge := r.joules[d], e.edgeOf(d, r.joules[d], r.cpuTime(), a); edge > 0 {
+			dom.Causes = append(dom.Causes, snapshot.Cause{Name: "edges", Low: sum - min(sum, edge), High: sum + edge,
+				Text: "energy and CPU time are not read at one moment: a counter moves in steps, and a running task's time is as fresh as the last tick"})
 		}
 		slices.SortStableFunc(dom.Causes, func(x, y snapshot.Cause) int { return cmp.Compare(y.High-y.Low, x.High-x.Low) })
 		out.Domains = append(out.Domains, dom)
@@ -84,11 +86,11 @@ func (e *Engine) asked(row *snapshot.Row) bool {
 }
 
 // isAsked is asked before there is a row to show.
-func (e *Engine) isAsked(r *accRow) bool {
+func (e *Engine) isAsked(a *accumulator, r *accRow) bool {
 	if len(e.cfg.Explain) == 0 {
 		return false
 	}
-	row := e.rowOf(r)
+	row := e.rowOf(a, r)
 	return e.asked(&row)
 }
 

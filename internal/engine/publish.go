@@ -31,9 +31,9 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 		if r.key.kind == snapshot.Overflow && r.time == 0 {
 			continue
 		}
-		row := e.rowOf(r)
+		row := e.rowOf(a, r)
 		if e.asked(&row) {
-			s.Explained = append(s.Explained, e.explain(a, r, len(s.Rows)))
+			s.Explained = append(s.Explained, e.explain(a, r, &row, len(s.Rows)))
 		}
 		s.Rows = append(s.Rows, row)
 	}
@@ -103,7 +103,7 @@ func (e *Engine) top(a *accumulator) {
 	}
 	var rows []*accRow
 	for _, r := range a.rows {
-		if rank(r.key.kind) == 0 && !e.isAsked(r) {
+		if rank(r.key.kind) == 0 && !e.isAsked(a, r) {
 			rows = append(rows, r)
 		}
 	}
@@ -131,7 +131,7 @@ func (e *Engine) foldSleepers(a *accumulator) {
 	}
 	var small []*accRow
 	for _, r := range a.rows {
-		if r.time == 0 && r.switches == 0 && rank(r.key.kind) == 0 && r.sum() < all/sleeperPart && !e.isAsked(r) {
+		if r.time == 0 && r.switches == 0 && rank(r.key.kind) == 0 && r.sum() < all/sleeperPart && !e.isAsked(a, r) {
 			small = append(small, r)
 		}
 	}
@@ -141,15 +141,17 @@ func (e *Engine) foldSleepers(a *accumulator) {
 	}
 }
 
-func (e *Engine) rowOf(r *accRow) snapshot.Row {
+func (e *Engine) rowOf(a *accumulator, r *accRow) snapshot.Row {
 	sum := r.sum()
 	row := snapshot.Row{
 		Kind: r.key.kind, UID: -1, Processes: r.processes, CPUSeconds: r.time.Seconds(), Switches: r.switches,
 		Joules: sum, ByDomain: slices.Clone(r.joules), CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
 	}
 	for d := range r.joules {
-		row.Low, row.High = row.Low+r.low[d], row.High+r.high[d]
-		row.Ranges = append(row.Ranges, snapshot.Range{Low: r.low[d], High: r.high[d]})
+		edge := e.edgeOf(d, r.joules[d], r.cpuTime(), a)
+		is := snapshot.Range{Low: r.low[d] - min(r.low[d], edge), High: r.high[d] + edge}
+		row.Low, row.High = row.Low+is.Low, row.High+is.High
+		row.Ranges = append(row.Ranges, is)
 	}
 	if rank(r.key.kind) == 0 { // else it is no account: there is nothing to name
 		e.name(&row, r)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
@@ -14,7 +15,7 @@ func (e *Engine) weightsOf(d int, den *denominators) (rows []int64, nobody int64
 		rows = h.memory
 	case splitResidentTime:
 		return e.byTime(d, den, func(row int, t time.Duration, _ int64) float64 {
-			return t.Seconds() * float64(max(smallMemory, e.accounts.rows[row].Resident))
+			return t.Seconds() * math.Sqrt(float64(max(smallMemory, e.accounts.rows[row].Resident)))
 		})
 	case splitMisses:
 		return e.byTime(d, den, func(_ int, _ time.Duration, counted int64) float64 { return float64(counted) })

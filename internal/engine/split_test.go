@@ -34,7 +34,7 @@ type interrupts struct {
 	every time.Duration
 }
 
-func (i interrupts) Read(into []time.Duration) error {
+func (i interrupts) Interrupts(into []time.Duration) error {
 	for cpu := range into {
 		into[cpu] = time.Duration(i.m.at) * i.every
 	}
@@ -123,8 +123,8 @@ func TestReservationsPayForIdleEnergy(t *testing.T) {
 		m, cfg, topo := oneSocket(step)
 		cfg.By, cfg.Idle, cfg.IdleWatts = by, attribution.Reservation, map[string]units.Watts{"package-0": 10}
 		_, total, _ := watch(t, m, cfg, topo, func(p *Parts) {
-			p.Reserved = func(into []Reservation) ([]Reservation, error) {
-				return append(into, Reservation{7, 500_000}, Reservation{8, 200_000}, Reservation{9, 0}), nil
+			p.Reserved = func(into []Reservation) []Reservation {
+				return append(into, Reservation{7, 500_000}, Reservation{8, 200_000}, Reservation{9, 0})
 			}
 		})
 		got := map[string]float64{}
@@ -151,8 +151,8 @@ func TestAbsurdReservations(t *testing.T) {
 	m, cfg, topo := oneSocket(step)
 	cfg.Idle, cfg.IdleWatts = attribution.Reservation, map[string]units.Watts{"package-0": 10}
 	watch(t, m, cfg, topo, func(p *Parts) {
-		p.Reserved = func(into []Reservation) ([]Reservation, error) {
-			return append(into, Reservation{7, math.MaxInt64}, Reservation{7, 500_000}, Reservation{9, -5}, Reservation{0, math.MaxInt64}), nil
+		p.Reserved = func(into []Reservation) []Reservation {
+			return append(into, Reservation{7, math.MaxInt64}, Reservation{7, 500_000}, Reservation{9, -5}, Reservation{0, math.MaxInt64})
 		}
 	})
 }
@@ -170,7 +170,7 @@ func TestDRAMSplits(t *testing.T) {
 	}
 	step.use[0].Counted, step.use[1].Counted = 1000, 7000
 	for split, want := range map[string][3]float64{
-		"": {6, 2, 0}, splitResidentTime: {6, 2, 0}, splitResident: {3, 1, 4}, splitMisses: {1, 7, 0}, splitCPUTime: {4, 4, 0},
+		"": {5.07180, 2.92820, 0}, splitResidentTime: {5.07180, 2.92820, 0}, splitResident: {3, 1, 4}, splitMisses: {1, 7, 0}, splitCPUTime: {4, 4, 0},
 	} {
 		m, cfg, topo := oneSocket(step)
 		m.doms[0].Scope = energy.ScopeDRAM

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"math"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/attribution"
@@ -8,51 +10,31 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
-// How many times more than another a task may use for what it is weighed by. The figures are of the literature that docs/accuracy.md names;
-// the laboratory holds them against machines whose truth is known.
+// How many times more than another a task may use for what it is weighed by. docs/attribution.md says where the figures are from; the
+// laboratory holds them against machines whose truth is known.
 const (
 	// oddsWork: instructions differ. Of two tasks that keep like cores busy at one frequency, one uses up to twice as much as the other.
 	oddsWork = 2
 	// oddsFrequency: cores do not all run at one frequency, where nobody looks at which.
-	oddsFrequency = 1.5
+	oddsFrequency = 2
 	// oddsWeighed is what is left of a difference that is weighed, as the factor fits no machine exactly.
 	oddsWeighed = 1.15
 	// oddsMemory: of resident memory nobody knows how much is used, and what is shared counts with each.
-	oddsMemory = 3
+	oddsMemory = 4
 	// oddsOther: bytes to disks and time on a device cost more or less.
 	oddsOther = 2
 )
 
-// defaultTick is the scheduler's where nobody knows it: the time of a task that runs on is as fresh as the last one.
-const defaultTick = 4 * time.Millisecond
-
-// rangeOf is what is not known of a domain's step.
+// rangeOf is what is not known of a domain's step, but for its edges.
 func (e *Engine) rangeOf(d int, s *domainStep, idle units.Microjoules) attribution.Range {
-	low, high := s.low, s.high
-	if e.domains[d].Method == energy.Measured {
-		edge := 2 * e.domains[d].EdgeBound(s.energy.Per(s.covers))
-		low, high = max(0, s.energy-edge), s.energy+edge
-	}
 	f := &e.floors[d].last
-	r := attribution.Range{
-		EnergyLow: low, EnergyHigh: high, Odds: e.odds(d),
-		IdleLow: min(idle, max(0, f.Low.Over(s.covers))), IdleHigh: max(idle, min(f.High.Over(s.covers), high)),
+	return attribution.Range{
+		EnergyLow: s.low, EnergyHigh: s.high, Odds: e.odds(d),
+		IdleLow: min(idle, max(0, f.Low.Over(s.covers))), IdleHigh: max(idle, min(f.High.Over(s.covers), s.high)),
 	}
-	if e.splits[d] == splitCPUTime {
-		cpus := len(e.parts.Topology.CPUsOf(e.domains[d].Socket, e.domains[d].Die))
-		r.Skew = int64(cpus) * int64(e.prev.Took+e.cur.Took+2*e.tick())
-	}
-	return r
 }
 
-func (e *Engine) tick() time.Duration {
-	if e.parts.Tick > 0 {
-		return e.parts.Tick
-	}
-	return defaultTick
-}
-
-// odds is attribution.Range.Odds of a domain.
+// odds is attribution.Range.Odds of a domain. Its parts have nothing to do with each other, so they add up as errors do.
 func (e *Engine) odds(d int) float64 {
 	switch e.splits[d] {
 	case splitCPUTime, splitNobody:
@@ -61,19 +43,19 @@ func (e *Engine) odds(d int) float64 {
 	default:
 		return oddsOther
 	}
-	w, odds := e.cfg.Weights, float64(oddsWork)
-	differ := func(is bool, weighed bool, by float64) {
-		switch {
-		case is && weighed:
-			odds *= min(by, oddsWeighed)
-		case is:
-			odds *= by
+	w, squares := e.cfg.Weights, math.Pow(math.Log(oddsWork), 2)
+	differ := func(is, weighed bool, by float64) {
+		if weighed {
+			by = min(by, oddsWeighed)
+		}
+		if is {
+			squares += math.Pow(math.Log(by), 2)
 		}
 	}
 	differ(e.machine.siblings, w.SMT > 0, 1/attribution.DefaultSMT)
 	differ(e.machine.hybrid, w.Hybrid > 0, 1/attribution.DefaultHybrid)
 	differ(e.machine.frequencies, w.Frequency > 0, oddsFrequency)
-	return odds
+	return math.Exp(math.Sqrt(squares))
 }
 
 // differences are what makes a second of CPU time on one CPU another than on the next.
@@ -86,4 +68,27 @@ func (p *Parts) differences() (d differences) {
 	}
 	d.frequencies = !p.OneFrequency
 	return d
+}
+
+// defaultTick is the scheduler's where nobody knows it: the time of a task that runs on is as fresh as the last one.
+const defaultTick = 4 * time.Millisecond
+
+// edgeOf is how far the joules of a row may be off because energy and CPU time are not read at one moment: at the two edges of all that was
+// added up, as what one step lacks the next one has. The counter may be a step behind. Of the n threads that a row has on CPUs at an edge
+// each may have run for up to a tick more than is told; they do so apart from one another, so for n of them it is the root of n as much.
+func (e *Engine) edgeOf(d int, joules units.Microjoules, cpu time.Duration, a *accumulator) units.Microjoules {
+	span := a.energy[d].covers
+	if joules <= 0 || span <= 0 {
+		return 0
+	}
+	var off units.Microjoules
+	if e.domains[d].Method == energy.Measured {
+		off = 2 * e.domains[d].EdgeBound(joules.Per(span))
+	}
+	if e.splits[d] == splitCPUTime && cpu > 0 {
+		late := float64(a.edge + cmp.Or(e.parts.Tick, defaultTick))
+		n := float64(cpu) / float64(span)
+		off += units.Microjoules(float64(joules) * min(1, 2*late*math.Sqrt(n)/float64(cpu)))
+	}
+	return off
 }
