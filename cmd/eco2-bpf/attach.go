@@ -135,7 +135,9 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 	if err := e.Run(ctx, duration, rec.watch(out.show)); err != nil {
 		return err
 	}
-	err = out.show(e.Total())
+	total := e.Total()
+	err = out.show(total)
+	sayUnexplained(e.Unexplained(total))
 	s.sayNames()
 	return err
 }

@@ -54,7 +54,10 @@ type wireRow struct {
 	CPUSeconds     float64 `json:"cpu_seconds"`
 	Switches       uint64
 	Joules         json.Number
-	ByDomain       map[string]json.Number `json:"joules_by_domain"`
+	Low            json.Number                                `json:"joules_low"`
+	High           json.Number                                `json:"joules_high"`
+	ByDomain       map[string]json.Number                     `json:"joules_by_domain"`
+	Ranges         map[string]struct{ Low, High json.Number } `json:"range_by_domain"`
 	GCO2e          json.Number
 }
 
@@ -108,14 +111,14 @@ func onlyTotal(t testing.TB, out string) *wireReport {
 }
 
 var requiredKeys = map[string]string{
-	"":          "schema kind by start end seconds host energy idle_policy idle intensity rows processes_seen losses self",
+	"":          "schema kind by start end seconds host energy idle_policy idle intensity rows processes_seen losses self weights",
 	"host":      "name cpus sockets kernel",
 	"energy":    "domain joules method source low high",
 	"idle":      "domain watts how low high",
 	"intensity": "region g_per_kwh pue source basis how",
 	"losses":    "missed overflow",
 	"self":      "cpu_seconds rss_bytes edge_seconds",
-	"rows":      "kind cpu_seconds switches joules joules_by_domain gco2e",
+	"rows":      "kind cpu_seconds switches joules joules_low joules_high joules_by_domain range_by_domain gco2e",
 	"process":   "pid start comm user uid cgroup ppid",
 }
 
@@ -202,6 +205,14 @@ func checkLine(t testing.TB, line string) *wireReport {
 		}
 		if sum != micro(t, w.Joules) {
 			t.Errorf("row %q: %v J, its domains %d uJ", w.Comm, w.Joules, sum)
+		}
+		if low, high := micro(t, w.Low), micro(t, w.High); low > sum || high < sum {
+			t.Errorf("row %q: %v J is not in %v to %v", w.Comm, w.Joules, w.Low, w.High)
+		}
+		for domain, j := range w.ByDomain {
+			if in := w.Ranges[domain]; micro(t, in.Low) > micro(t, j) || micro(t, in.High) < micro(t, j) {
+				t.Errorf("row %q: %s: %v J is not in %v to %v", w.Comm, domain, j, in.Low, in.High)
+			}
 		}
 		f, _ := w.Joules.Float64()
 		g, err := w.GCO2e.Float64()

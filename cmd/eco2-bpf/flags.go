@@ -107,6 +107,7 @@ func (m *machineFlags) checkDomains() error {
 // measureFlags are those that attach and run share.
 type measureFlags struct {
 	machineFlags
+	splitFlags
 	interval         time.Duration
 	top              int
 	by, format, file string
@@ -153,8 +154,9 @@ func (m *measureFlags) add(f *pflag.FlagSet) {
 	f.IntVarP(&m.top, "top", "n", defaultTop, "rows to show, the rest is one row; 0: all (the default of json)")
 	f.StringVar(&m.by, "by", engine.ByProcess, "what a row is: "+strings.Join(engine.Groupings, ", "))
 	f.StringVarP(&m.format, "output", "o", output.Formats[0], "format: "+strings.Join(output.Formats, ", "))
-	f.StringVar(&m.idle, "idle", "separate", "who pays for idle energy: separate, active, equal")
+	f.StringVar(&m.idle, "idle", "separate", "who pays for idle energy: "+strings.Join(attribution.IdlePolicies, ", "))
 	f.StringVar(&m.idleWatts, "idle-watts", "auto", "idle power by domain, such as package-0=20,dram-0=1; auto learns it")
+	m.addSplit(f)
 	f.StringVar(&m.region, "region", "", "where the electricity comes from: a country's code or name (default: the time zone's)")
 	f.Float64Var(&m.factor, "factor", -1, "carbon intensity in g CO2e per kWh, in place of a region's")
 	f.Float64Var(&m.pue, "pue", 1, "power usage effectiveness of the site, 1 to 100")
@@ -168,6 +170,10 @@ func (m *measureFlags) config(f *pflag.FlagSet) (engine.Config, error) {
 	if err := m.check(); err != nil {
 		return cfg, err
 	}
+	if err := m.checkSplit(); err != nil {
+		return cfg, err
+	}
+	cfg.Weights, cfg.Explain = m.weights, m.explain
 	switch {
 	case m.interval < minInterval:
 		return cfg, usagef("--interval %v: at least %v, as energy counters step every millisecond", m.interval, minInterval)

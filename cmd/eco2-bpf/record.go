@@ -17,7 +17,7 @@ import (
 )
 
 // notRecorded are flags of attach that choose what is shown: they are for the replay.
-var notRecorded = []string{"top", "by", "output", "idle", "idle-watts"}
+var notRecorded = []string{"top", "by", "output", "idle-watts", "explain"}
 
 func runRecord(args []string) (int, error) {
 	var m measureFlags
@@ -34,6 +34,9 @@ func runRecord(args []string) (int, error) {
 		}
 	})
 	f.Lookup("interval").Usage = "read all counters at least this often, 100ms or more: a replay's windows are as long or longer"
+	f.Lookup("idle").Usage = "reservation: read what cgroups reserve, too, for a replay of that policy"
+	f.Lookup("weights").Usage = "read what these go by, too, for a replay with --weights: " + weightsHint
+	f.Lookup("dram").Usage = "read what this goes by, too, for a replay with --dram: auto, " + strings.Join(engine.DRAMSplits, ", ")
 	if err := parse(f, args); err != nil {
 		return 0, err
 	}

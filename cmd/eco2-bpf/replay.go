@@ -98,7 +98,13 @@ func replay(m *measureFlags, cfg engine.Config, f *pflag.FlagSet, path string) (
 	case !h.Threads:
 		return usagef("--by thread: the recording does not tell threads apart; make one that does with: eco2-bpf record --threads FILE")
 	}
-	e, err := engine.New(cfg, r.Parts())
+	if err := m.checkRecorded(h, cfg.Idle); err != nil {
+		return err
+	}
+	cfg.Weights = m.weights
+	parts := r.Parts()
+	parts.DRAM = m.dram
+	e, err := engine.New(cfg, parts)
 	if errors.Is(err, io.EOF) {
 		err = errors.Join(fmt.Errorf("--replay %s: the recording holds nothing but its header", path), r.missing())
 	}
@@ -119,9 +125,11 @@ func replay(m *measureFlags, cfg engine.Config, f *pflag.FlagSet, path string) (
 	if err := e.Replay(ctx, out.show); err != nil {
 		return err
 	}
-	if err := out.show(e.Total()); err != nil {
+	total := e.Total()
+	if err := out.show(total); err != nil {
 		return err
 	}
+	sayUnexplained(e.Unexplained(total))
 	return r.missing()
 }
 

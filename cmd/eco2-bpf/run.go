@@ -161,8 +161,10 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows, 
 	code, err = exitCode(waitErr)
 	if runErr != nil {
 		err = errors.Join(err, runErr)
-	} else if showErr := out.show(e.Total()); showErr != nil {
-		err = errors.Join(err, showErr)
+	} else {
+		total := e.Total()
+		err = errors.Join(err, out.show(total))
+		sayUnexplained(e.Unexplained(total))
 	}
 	s.sayNames()
 	if err != nil && code != 0 { // the command's own failure is what its caller wants to know

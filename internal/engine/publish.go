@@ -89,6 +89,8 @@ func compareRows(x, y *snapshot.Row) int {
 		cmp.Compare(x.TID, y.TID),
 		cmp.Compare(x.Comm, y.Comm),
 		cmp.Compare(x.Group, y.Group),
+		cmp.Compare(x.Cgroup, y.Cgroup),
+		cmp.Compare(x.CgroupID, y.CgroupID),
 	)
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func write(t *testing.T, root string, files map[string]string) string {
+func write(t testing.TB, root string, files map[string]string) string {
 	t.Helper()
 	for name, text := range files {
 		p := filepath.Join(root, name)

@@ -32,6 +32,9 @@ func (t *Table) Show(s *snapshot.Snapshot) error {
 	head(&b, s)
 	rows(&b, s)
 	lossLine(&b, s)
+	if s.Kind == snapshot.Total {
+		explain(&b, s)
+	}
 	out := b.Bytes()
 	switch {
 	case t.Redraw && s.Kind == snapshot.Window:
@@ -111,6 +114,25 @@ func carbon(b *bytes.Buffer, s *snapshot.Snapshot) {
 		b.WriteString(", a guess")
 	}
 	b.WriteByte('\n')
+	if len(s.Weights) > 0 {
+		fmt.Fprintf(b, "  weighed by %s\n", weights(s.Weights))
+	}
+}
+
+// weights names what CPU time is weighed by.
+func weights(all []snapshot.Weight) string {
+	parts := make([]string, len(all))
+	for i, w := range all {
+		form := "%s, factor %g"
+		if w.Name == "frequency" {
+			form = "%s to the power of %g"
+		}
+		parts[i] = fmt.Sprintf(form, Clean(w.Name), w.Factor)
+		if w.From != "" {
+			parts[i] += " (" + Clean(w.From) + ")"
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 func count(n int, what string) string {
@@ -121,114 +143,6 @@ func count(n int, what string) string {
 		return strconv.Itoa(n) + " " + what + "es"
 	}
 	return strconv.Itoa(n) + " " + what + "s"
-}
-
-// rows prints the table proper. Columns of a process: pid, user, command; of a group: what it is by.
-func rows(b *bytes.Buffer, s *snapshot.Snapshot) {
-	process := perProcess(s)
-	if process {
-		id := "PID"
-		if s.By == "thread" {
-			id = "TID"
-		}
-		fmt.Fprintf(b, "%8s %s %s", id, fit("USER", 10), fit("COMMAND", 18))
-	} else {
-		fmt.Fprintf(b, "%s %9s", fit(strings.ToUpper(s.By), 28), "PROCESSES")
-	}
-	fmt.Fprintf(b, " %9s %6s %12s %9s %12s\n", "CPU s", "CPU%", "JOULES", "WATTS", "gCO2e")
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		label, user, pid := labels(s, r)
-		if process {
-			fmt.Fprintf(b, "%8s %s %s", pid, fit(Clean(user), 10), fit(Clean(label), 18))
-		} else {
-			n := ""
-			if r.Processes > 0 {
-				n = strconv.Itoa(r.Processes)
-			}
-			fmt.Fprintf(b, "%s %9s", fit(Clean(label), 28), n)
-		}
-		share := 0.0
-		if s.Seconds > 0 {
-			share = 100 * r.CPUSeconds / s.Seconds
-		}
-		fmt.Fprintf(b, " %9.3f %6.1f %12s %9s %12s\n", r.CPUSeconds, share, joules(r.Joules), rowWatts(s, r), grams(r.CO2e))
-	}
-}
-
-// rowWatts is a row's mean power: in each domain over the time that its joules are of.
-func rowWatts(s *snapshot.Snapshot, r *snapshot.Row) string {
-	var sum float64
-	for i, e := range r.ByDomain {
-		seconds := s.Seconds
-		if i < len(s.Energy) && s.Energy[i].CoversSeconds > 0 {
-			seconds = s.Energy[i].CoversSeconds
-		}
-		if seconds > 0 {
-			sum += e.Joules() / seconds
-		}
-	}
-	return strconv.FormatFloat(sum, 'f', 3, 64) + " W"
-}
-
-// perProcess tells whether rows are processes or threads.
-func perProcess(s *snapshot.Snapshot) bool { return s.By == "process" || s.By == "thread" }
-
-func labels(s *snapshot.Snapshot, r *snapshot.Row) (label, user, pid string) {
-	id := r.PID
-	if s.By == "thread" {
-		id = r.TID
-	}
-	switch r.Kind {
-	case snapshot.Process:
-		return r.Comm, r.User, strconv.Itoa(id)
-	case snapshot.Kernel:
-		if perProcess(s) {
-			return "[" + r.Comm + "]", r.User, strconv.Itoa(id)
-		}
-		return "[" + r.Comm + "]", "", ""
-	case snapshot.Group:
-		return groupLabel(s.By, r), "", ""
-	case snapshot.Others:
-		return fmt.Sprintf("(others: %d)", r.Processes), "", ""
-	}
-	return "(" + r.Kind + ")", "", ""
-}
-
-// groupLabel prefers names to ids; of an id it shows as much as container tools do.
-func groupLabel(by string, r *snapshot.Row) string {
-	c, p := r.Tenant.Container, r.Tenant.Pod
-	switch {
-	case by == "tree":
-		return fmt.Sprintf("%s %d", r.Group, r.PID)
-	case r.Group == "" && by != "command":
-		return "(no " + by + ")"
-	case by == "container" && p != nil && p.Name != "" && p.Container != "":
-		return p.Name + "/" + p.Container
-	case by == "container" && c.Name != "":
-		return c.Name
-	case by == "container":
-		return strings.TrimPrefix(c.Runtime+":"+short(c.ID), ":")
-	case by == "pod" && p.Name != "":
-		return p.Namespace + "/" + p.Name
-	case by == "unit" && r.User != "":
-		return r.Group + " of " + r.User
-	case by == "unit" && c != nil && c.Name != "":
-		return r.Group + " in " + c.Name
-	case by == "unit" && c != nil && !strings.Contains(r.Group, c.ID):
-		return r.Group + " in " + short(c.ID)
-	}
-	return r.Group
-}
-
-// shortID is how much of an id Docker and Podman show.
-const shortID = 12
-
-func short(id string) string {
-	if len(id) == 64 {
-		return id[:shortID]
-	}
-	return id
 }
 
 // lossLine names what was lost, when something was.
@@ -261,6 +175,8 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 func joules(e units.Microjoules) string {
 	j := e.Joules()
 	switch {
+	case j >= 1e7:
+		return strconv.FormatFloat(j, 'f', 0, 64)
 	case j >= 1000:
 		return strconv.FormatFloat(j, 'f', 1, 64)
 	case j >= 1 || j == 0:
@@ -278,7 +194,7 @@ func watts(e units.Microjoules, seconds float64) string {
 
 func grams(g units.GramsCO2e) string {
 	if g != 0 && g < 0.001 {
-		return strconv.FormatFloat(float64(g), 'e', 2, 64)
+		return strconv.FormatFloat(float64(g), 'e', 1, 64)
 	}
-	return strconv.FormatFloat(float64(g), 'f', 4, 64)
+	return decimals(float64(g), 4, 7)
 }

@@ -53,3 +53,14 @@ func fit(s string, n int) string {
 	r := []rune(s)
 	return string(r[:n-1]) + "…"
 }
+
+// fitEnd is fit for paths: if there is too little room, the end of the last word is what is worth most.
+func fitEnd(s string, n int) string {
+	first, last, _ := strings.Cut(s, " ")
+	r := []rune(last)
+	room := n - utf8.RuneCountInString(first) - 1
+	if len(r) <= room || room < 2 {
+		return fit(s, n)
+	}
+	return first + " …" + string(r[len(r)-room+1:])
+}

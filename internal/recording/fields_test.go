@@ -73,6 +73,7 @@ func filledHeader(t *testing.T) *Header {
 	f.fill(t, reflect.ValueOf(&h).Elem(), "header")
 	h.CPUs = 4
 	h.Host.CPUs, h.Host.Sockets = 4, 2
+	h.Topology[0].Sibling, h.Topology[1].Sibling = 2, 1
 	return &h
 }
 
@@ -99,9 +100,11 @@ func (f *filler) filledEdge(t *testing.T) *engine.Edge {
 	f.fill(t, reflect.ValueOf(&e).Elem(), "edge")
 	for i := range e.Usages {
 		e.Usages[i].CPU %= 4
+		e.Usages[i].Beside -= 2 // of Time, which is one less than it was
 	}
 	for i := range e.Tasks {
-		e.Tasks[i].CPU, e.Tasks[i].Time, e.Tasks[i].Switches = 0, 0, 0 // as they are there
+		u := &e.Tasks[i].Usage
+		u.CPU, u.Time, u.Switches, u.Beside, u.Counted, u.Resident = 0, 0, 0, 0, 0, 0 // as they are there
 	}
 	for i := range e.Shares {
 		e.Shares[i].Domain %= 2
@@ -116,7 +119,7 @@ func TestEveryFieldOfAnEdgeIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := filler{len: map[string]int{"Overflow": h.CPUs, "Busy": h.CPUs, "Samples": len(h.Domains), "Usages": 3}}
+	f := filler{len: map[string]int{"Overflow": h.CPUs, "Busy": h.CPUs, "Interrupts": h.CPUs, "KHz": h.CPUs, "Samples": len(h.Domains), "Usages": 3}}
 	var want []*engine.Edge
 	for range 3 {
 		e := f.filledEdge(t)

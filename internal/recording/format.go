@@ -35,13 +35,20 @@ const (
 	exitForgotten = 2 // it is forgotten but as a parent
 )
 
-// Bits of an edge's flags.
+// Bits of an edge's flags. The parts follow one another in this order, so that a reader that knows fewer of them leaves the others out.
 const (
-	edgeBusy     = 1 << iota // the kernel's busy times were read
-	edgeLooked               // tasks follow
-	edgeOverflow             // some time had no room in a table
-	edgeShares               // a source knows who used its domains
-	edgeLosses               // a count of losses has grown
+	edgeBusy        = 1 << iota // the kernel's busy times were read
+	edgeLooked                  // tasks follow
+	edgeOverflow                // some time had no room in a table
+	edgeShares                  // a source knows who used its domains
+	edgeLosses                  // a count of losses has grown
+	edgeBeside                  // usages tell of time beside a busy sibling
+	edgeCounted                 // usages tell of counted events
+	edgeResident                // usages tell of the memory that their process held
+	edgeInterrupts              // the time in interrupts was read
+	edgeKHz                     // frequencies were read
+	edgeReserved                // reservations were read: as they were at the edge before
+	edgeReservedNew             // or other ones, which follow
 )
 
 // Bits of a sample's flags: what is not told is as it was.
@@ -71,6 +78,10 @@ const (
 	maxLabels     = 64        // of a container
 	maxUsers      = 1 << 16
 	maxReasons    = 1024
+	maxKHz        = 1 << 32 // a CPU's frequency, in whatever unit it is told
+	maxReserved   = 1 << 16 // cgroups that reserve something
+	maxTook       = 1 << 40 // that reading an edge took; a longer time is taken for that
+	maxTick       = 1 << 30
 )
 
 // maxSum bounds times and energies, and their sums over CPUs and domains, so that whoever adds them up stays within 64 bits.
@@ -79,8 +90,11 @@ const maxSum = 1 << 62
 // maxStep bounds the time between two edges, 104 days: who was stopped and went on, and no more.
 const maxStep = 1 << 53
 
-// maxStepTime bounds CPU time and busy time of all CPUs between two edges: attribution adds up both.
+// maxStepTime bounds CPU time, busy time and time in interrupts of all CPUs between two edges, each: attribution adds them up.
 const maxStepTime = 1 << 59
+
+// maxStepEnergy bounds the energy of all domains between two edges, its bounds and its idle part, each.
+const maxStepEnergy = 1 << 57
 
 // When a writer begins another chapter: long before a reader's limits.
 const (

@@ -29,9 +29,19 @@ type Header struct {
 	Factor     intensity.Factor // what the recorder would have used
 	PUE        float64
 	Users      map[uint32]string
-	Processes  int  // as many as are remembered at a time
-	Selected   bool // only processes that were followed were asked for
-	Threads    bool // usages are of threads
+	Processes  int // as many as are remembered at a time
+	// What a split can go by beside CPU time. A replay cannot have what was not read.
+	Siblings     bool          // usages tell of time beside a busy sibling
+	Frequency    string        // where the CPUs' frequencies are read; empty: they are not
+	OneFrequency bool          // no CPU can run at another than the next
+	Counter      string        // the event that usages count; empty: none
+	Resident     bool          // usages tell of the memory that their process holds
+	Reserved     bool          // what cgroups reserve is read
+	DRAM         string        // how the recorder would have split the energy of memory behind a package; empty: as an engine does unasked
+	Tick         time.Duration // of the scheduler; 0: not known
+
+	Selected bool // only processes that were followed were asked for
+	Threads  bool // usages are of threads
 }
 
 var errHeader = errors.New("the header makes no sense")
@@ -68,6 +78,13 @@ func (h *Header) check() error {
 		return fmt.Errorf("a boot time of %v", h.BootTime)
 	case h.Processes < 0:
 		return fmt.Errorf("room for %d processes", h.Processes)
+	case h.Tick < 0 || h.Tick > maxTick:
+		return fmt.Errorf("a tick of %v", h.Tick)
+	}
+	for i, c := range h.Topology {
+		if c.Sibling < 0 || c.Sibling > len(h.Topology) || c.Sibling == i+1 {
+			return fmt.Errorf("CPU %d and a sibling %d, of %d", i, c.Sibling-1, len(h.Topology))
+		}
 	}
 	names := map[string]bool{}
 	for _, d := range h.Domains {
@@ -112,6 +129,7 @@ func (h *Header) clean() {
 	for _, s := range []*string{
 		&h.Program, &h.Host.Name, &h.Host.Kernel, &h.BusySource, &h.Model.Key, &h.Model.Microarch, &h.Model.How, &h.Model.Scope,
 		&h.Model.CurveKey, &h.Factor.Region, &h.Factor.Name, &h.Factor.Source, &h.Factor.Basis, &h.Factor.Method, &h.Factor.How, &h.Factor.Note,
+		&h.Frequency, &h.Counter, &h.DRAM,
 	} {
 		*s = printable(*s)
 	}

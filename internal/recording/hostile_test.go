@@ -42,6 +42,7 @@ func (f *flushed) Write(b []byte) (int, error) {
 func small(t testing.TB) (file []byte, f *flushed) {
 	t.Helper()
 	m := newMachine(smallEdges, 2)
+	m.weighed = true
 	parts := m.parts()
 	f = &flushed{edges: func() uint64 { return 0 }}
 	rec, err := Record(&parts, Header{PUE: 1, Processes: 100}, f)
@@ -238,7 +239,7 @@ func checkHostile(t *testing.T, file []byte) {
 			}
 		}
 		for i := range s.Rows {
-			if w := &s.Rows[i]; w.Joules < 0 || w.CPUSeconds < 0 || !(w.CO2e >= 0) {
+			if w := &s.Rows[i]; w.Joules < 0 || w.CPUSeconds < 0 || !(w.CO2e >= 0) || w.Low < 0 || w.Low > w.Joules || w.High < w.Joules {
 				t.Errorf("row %+v", w)
 			}
 		}
@@ -267,6 +268,7 @@ func TestLargestNumbers(t *testing.T) {
 	}
 	rec.Start()
 	var e engine.Edge
+	m.weighed = true
 	for step := range 4 {
 		if err := m.Next(&e); err != nil {
 			t.Fatal(err)
@@ -275,13 +277,13 @@ func TestLargestNumbers(t *testing.T) {
 			e.At, e.Boot = e.At+maxStep-time.Hour, e.Boot+1<<46
 			e.Looked, e.BusyGood = true, true
 			for i := range e.Usages[:2] {
-				e.Usages[i].Time, e.Usages[i].Switches = maxStepTime/4, maxSum/4
+				e.Usages[i].Time, e.Usages[i].Switches, e.Usages[i].Beside = maxStepTime/4, maxSum/4, maxStepTime/8
 			}
 			for cpu := range e.Busy {
-				e.Busy[cpu] = maxStepTime / 4
+				e.Busy[cpu], e.Interrupts[cpu], e.KHz[cpu] = maxStepTime/4, maxStepTime/4, maxKHz
 			}
 			for d := range e.Samples {
-				most := units.Microjoules(maxSum / 8)
+				most := units.Microjoules(maxStepEnergy / 8)
 				e.Samples[d] = energy.Sample{Energy: most, Low: most / 2, High: most, Idle: most / 2, IdleLow: most / 2, Written: maxSum / 64, Span: maxSum}
 			}
 			e.Overflow[0] = maxStepTime / 4

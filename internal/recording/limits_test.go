@@ -74,12 +74,14 @@ func TestSumsAreBounded(t *testing.T) {
 	usage := func(t time.Duration) bpf.Usage { return bpf.Usage{Account: bpf.Account{TGID: 1, Start: 1}, Time: t} }
 	samples := func(s energy.Sample) []energy.Sample { return []energy.Sample{s, s} }
 	for name, change := range map[string]func(*engine.Edge){
-		"cpu time":      func(e *engine.Edge) { e.Usages = []bpf.Usage{usage(most), usage(1)} },
-		"a step's cpu":  func(e *engine.Edge) { e.Usages = []bpf.Usage{usage(1 << 58), usage(1<<58 + 1)} },
-		"a step's busy": func(e *engine.Edge) { e.BusyGood, e.Busy = true, []time.Duration{1 << 58, 1<<58 + 1} },
-		"switches":      func(e *engine.Edge) { u := usage(1); u.Switches = maxSum; e.Usages = []bpf.Usage{u, u} },
-		"overflow":      func(e *engine.Edge) { e.Overflow = []time.Duration{most, 1} },
-		"busy":          func(e *engine.Edge) { e.BusyGood, e.Busy = true, []time.Duration{most, 1} },
+		"cpu time":        func(e *engine.Edge) { e.Usages = []bpf.Usage{usage(most), usage(1)} },
+		"a step's cpu":    func(e *engine.Edge) { e.Usages = []bpf.Usage{usage(1 << 58), usage(1<<58 + 1)} },
+		"a step's busy":   func(e *engine.Edge) { e.BusyGood, e.Busy = true, []time.Duration{1 << 58, 1<<58 + 1} },
+		"switches":        func(e *engine.Edge) { u := usage(1); u.Switches = maxSum; e.Usages = []bpf.Usage{u, u} },
+		"overflow":        func(e *engine.Edge) { e.Overflow = []time.Duration{most, 1} },
+		"busy":            func(e *engine.Edge) { e.BusyGood, e.Busy = true, []time.Duration{most, 1} },
+		"a step's energy": func(e *engine.Edge) { e.Samples = samples(energy.Sample{Energy: maxStepEnergy/2 + 1}) },
+		"a step's bounds": func(e *engine.Edge) { e.Samples = samples(energy.Sample{High: maxStepEnergy/2 + 1}) },
 		"energy": func(e *engine.Edge) {
 			e.Samples = samples(energy.Sample{Energy: maxSum / 2, Low: 1, High: 1})
 			e.Samples[1].Energy++
@@ -103,8 +105,10 @@ func TestSumsAreBounded(t *testing.T) {
 			e.Boot += 1000 * time.Hour
 			e.Looked, e.Tasks = true, []bpf.Task{{Usage: usage(0), Resident: 1 << 41}}
 		},
-		"bytes read": func(e *engine.Edge) { e.Looked, e.Tasks = true, []bpf.Task{{Usage: usage(0), Read: 1 << 63}} },
-		"none":       func(*engine.Edge) {},
+		"interrupts":          func(e *engine.Edge) { e.Interrupts = []time.Duration{most, 1} },
+		"a step's interrupts": func(e *engine.Edge) { e.Interrupts = []time.Duration{1 << 58, 1<<58 + 1} },
+		"bytes read":          func(e *engine.Edge) { e.Looked, e.Tasks = true, []bpf.Task{{Usage: usage(0), Read: 1 << 63}} },
+		"none":                func(*engine.Edge) {},
 	} {
 		var file bytes.Buffer
 		w, err := newWriter(&file, filledHeader(t))
@@ -190,7 +194,12 @@ func TestHostileHeaders(t *testing.T) {
 				h.Users[i] = "u"
 			}
 		},
-		"memory": func(h *Header) { h.Host.MemoryBytes = -1 },
+		"memory":     func(h *Header) { h.Host.MemoryBytes = -1 },
+		"tick":       func(h *Header) { h.Tick = -1 },
+		"long tick":  func(h *Header) { h.Tick = maxTick + 1 },
+		"sibling":    func(h *Header) { h.Topology[0].Sibling = 3 },
+		"no sibling": func(h *Header) { h.Topology[0].Sibling = -1 },
+		"its own":    func(h *Header) { h.Topology[1].Sibling = 2 },
 	} {
 		h := filledHeader(t)
 		change(h)
@@ -204,7 +213,7 @@ func TestHostileHeaders(t *testing.T) {
 		}
 	}
 	h := filledHeader(t)
-	h.Host.Name, h.Domains[0].Detail, h.Reasons[0].Text = "a\x1b[2Jb", "c\u009bd", "e\nf"
+	h.Host.Name, h.Domains[0].Detail, h.Reasons[0].Text, h.Frequency, h.Counter = "a\x1b[2Jb", "c\u009bd", "e\nf", "g\rh", "i\x00j"
 	text, err := json.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +222,7 @@ func TestHostileHeaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := got.Host.Name + got.Domains[0].Detail + got.Reasons[0].Text; all != "a?[2Jbc?de?f" {
+	if all := got.Host.Name + got.Domains[0].Detail + got.Reasons[0].Text + got.Frequency + got.Counter; all != "a?[2Jbc?de?fg?hi?j" {
 		t.Errorf("%q", all)
 	}
 	h.Processes = 1 << 40

@@ -33,6 +33,7 @@ type machine struct {
 	cpus    int
 	edge    engine.Edge
 	domains []energy.Domain
+	weighed bool // all that a split by weight goes by is read
 
 	processes  *identity.Processes
 	cgroups    *identity.Cgroups
@@ -108,6 +109,7 @@ func copyEdge(into, e *engine.Edge) engine.Edge {
 	c.Busy = append(into.Busy[:0], e.Busy...)
 	c.Samples = append(into.Samples[:0], e.Samples...)
 	c.Shares = append(into.Shares[:0], e.Shares...)
+	c.Interrupts, c.KHz, c.Reserved = clone(e.Interrupts), clone(e.KHz), clone(e.Reserved)
 	return c
 }
 
@@ -148,6 +150,9 @@ func (m *machine) run() {
 		m.cgroups.Moved(m.cgroup(5), "/system.slice/moved.service")
 	}
 	m.hold(k)
+	if m.weighed {
+		m.weigh()
+	}
 	for d := range e.Samples {
 		s := &e.Samples[d]
 		s.At, s.Span = e.At-time.Microsecond, e.At-s.At
@@ -184,6 +189,26 @@ func (m *machine) hold(k identity.ProcessKey) {
 	}
 	for _, pid := range []uint32{2, 3, 0} {
 		e.Shares = append(e.Shares, energy.Share{Domain: 3, PID: pid, Busy: time.Duration(m.rand.IntN(100_000_000))})
+	}
+}
+
+// weigh has SMT, interrupts and frequencies, and cgroups that reserve something.
+func (m *machine) weigh() {
+	e := &m.edge
+	for i := range e.Usages {
+		u := &e.Usages[i]
+		u.Beside, u.Counted = time.Duration(m.rand.Int64N(int64(u.Time)+1)), uint64(m.rand.IntN(100_000))
+		u.Resident = int64(u.TGID)<<20 + int64(m.rand.IntN(2))<<12
+	}
+	if e.Interrupts == nil {
+		e.Interrupts, e.KHz = make([]time.Duration, m.cpus), make([]int64, m.cpus)
+	}
+	for cpu := range m.cpus {
+		e.Interrupts[cpu] += time.Duration(m.rand.IntN(3)) * 10 * time.Millisecond
+		e.KHz[cpu] = 800_000 + 100_000*int64(m.rand.IntN(20))
+	}
+	if m.n%10 == 1 {
+		e.Reserved = []engine.Reservation{{Cgroup: 100, Parts: 250_000}, {Cgroup: uint64(101 + m.n%3), Parts: int64(m.n)}}
 	}
 }
 
@@ -314,7 +339,9 @@ func TestReplayShowsWhatWasSeen(t *testing.T) {
 		for _, interval := range []time.Duration{time.Second, 7 * time.Second} {
 			cfg := config(by)
 			cfg.Interval = interval
-			want, file := record(t, newMachine(100, 12), cfg)
+			m := newMachine(100, 12)
+			m.weighed = interval > time.Second
+			want, file := record(t, m, cfg)
 			got, r := replay(t, file, cfg)
 			compare(t, got, want)
 			if cut := r.Cut(); cut != "" || r.Damaged() {

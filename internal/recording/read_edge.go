@@ -28,7 +28,7 @@ func (r *Reader) addWho(d *decoder) {
 	}
 	r.cgroups.Of(u.Cgroup) // the recorder asked for it, too: one that had no path counts as unknown
 	r.who = append(r.who, u)
-	r.prev.resident = append(r.prev.resident, 0)
+	r.prev.resident, r.prev.ran = append(r.prev.resident, 0), append(r.prev.ran, 0)
 }
 
 // edge reads one in the order that encode writes.
@@ -45,7 +45,7 @@ func (r *Reader) edge(d *decoder, e *engine.Edge) {
 	if prev.at-r.began > maxSum/int64(r.header.CPUs) || r.edges > 0 && step > maxStep { // idle time is of all CPUs
 		d.fail(errRange)
 	}
-	e.Boot, e.Wall, e.Took = time.Duration(prev.boot), time.Unix(0, prev.wall), d.time()
+	e.Boot, e.Wall, e.Took = time.Duration(prev.boot), time.Unix(0, prev.wall), min(maxTook, d.time())
 	if e.BusyGood = flags&edgeBusy != 0; e.BusyGood {
 		for cpu := range prev.busy {
 			d.grown(&prev.busy[cpu], &r.sums.busy)
@@ -84,7 +84,10 @@ func (r *Reader) edge(d *decoder, e *engine.Edge) {
 			d.grown(&prev.losses[i], &r.sums.losses)
 		}
 	}
-	if r.edges > 0 && (r.sums.cpuTime-before.cpuTime > maxStepTime || r.sums.busy-before.busy > maxStepTime) {
+	r.split(d, flags, e)
+	now := &r.sums
+	if r.edges > 0 && (max(now.cpuTime-before.cpuTime, now.busy-before.busy, now.interrupts-before.interrupts) > maxStepTime ||
+		max(now.energy-before.energy, now.low-before.low, now.high-before.high, now.idle-before.idle) > maxStepEnergy) {
 		d.fail(errRange)
 	}
 	l := &prev.losses
@@ -128,12 +131,13 @@ func (r *Reader) sample(d *decoder, prev *sample, s *energy.Sample) {
 
 func (r *Reader) usages(d *decoder, e *engine.Edge) {
 	n := d.count(maxUsages, 4)
-	e.Usages = e.Usages[:0]
+	e.Usages, r.whose = e.Usages[:0], r.whose[:0]
 	for range n {
-		u, ok := r.lookUp(d)
+		u, who, ok := r.lookUp(d)
 		if !ok {
 			return
 		}
+		r.whose = append(r.whose, who)
 		u.CPU = int(d.upTo(uint64(r.header.CPUs - 1)))
 		u.Time = time.Duration(d.takes(&r.sums.cpuTime))
 		u.Switches = uint64(d.takes(&r.sums.switches))
@@ -142,13 +146,13 @@ func (r *Reader) usages(d *decoder, e *engine.Edge) {
 }
 
 // lookUp reads a reference to the table of who.
-func (r *Reader) lookUp(d *decoder) (u bpf.Usage, ok bool) {
+func (r *Reader) lookUp(d *decoder) (u bpf.Usage, who int, ok bool) {
 	i := d.uint()
 	if i >= uint64(len(r.who)) {
 		d.fail(errRange)
-		return u, false
+		return u, 0, false
 	}
-	return r.who[i], d.err == nil
+	return r.who[i], int(i), d.err == nil
 }
 
 // maxHeld bounds what all processes held of memory between two looks, in KiB times 100 us: whoever shares memory out adds that up.

@@ -95,7 +95,7 @@ func (r *Reader) addContainer(d *decoder) {
 
 // chapter empties the tables. Names stay for as long as there is room.
 func (r *Reader) chapter() {
-	r.who, r.prev.resident = r.who[:0], r.prev.resident[:0]
+	r.who, r.prev.resident, r.prev.ran = r.who[:0], r.prev.resident[:0], r.prev.ran[:0]
 	for _, id := range r.told {
 		r.cgroups.Gone(id)
 	}

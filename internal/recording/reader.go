@@ -25,6 +25,7 @@ type Reader struct {
 
 	prev     state
 	who      []bpf.Usage
+	whose    []int // by usage of this edge: which who
 	began    int64 // time of the first edge
 	looked   int64 // since boot: when tasks were told of
 	sums     sums
@@ -43,7 +44,9 @@ type Reader struct {
 }
 
 // sums are held to maxSum, as whoever reads the edges adds these up.
-type sums struct{ time, busy, cpuTime, switches, energy, low, high, idle, losses, moved int64 }
+type sums struct {
+	time, busy, cpuTime, switches, energy, low, high, idle, losses, moved, counted, interrupts int64
+}
 
 // ErrFormat says that a file is no recording, or none that this program can read.
 var ErrFormat = errors.New("not a recording that can be read")
@@ -88,7 +91,7 @@ func (r *Reader) JoinThreads() { r.joinTIDs = true }
 func (r *Reader) Parts() engine.Parts {
 	h := r.header
 	return engine.Parts{
-		Edges: r, BusySource: h.BusySource, Topology: h.Topology, Host: h.Host, Model: h.Model, BootTime: h.BootTime,
+		Edges: r, BusySource: h.BusySource, FrequencyHow: h.Frequency, OneFrequency: h.OneFrequency, Tick: h.Tick, DRAM: h.DRAM, Topology: h.Topology, Host: h.Host, Model: h.Model, BootTime: h.BootTime,
 		Users: identity.UsersOf(h.Users), Cgroups: r.cgroups, Processes: r.processes, Containers: &r.names,
 		Exists: func(tgid uint32) bool { _, ok := r.alive[tgid]; return ok },
 	}

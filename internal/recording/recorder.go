@@ -50,6 +50,10 @@ func Record(parts *engine.Parts, h Header, to io.Writer) (*Recorder, error) {
 	h.CPUs, h.Domains = parts.Edges.CPUs(), parts.Edges.Domains()
 	h.Host, h.Topology, h.BootTime, h.BusySource = parts.Host, parts.Topology, parts.BootTime.Round(0), parts.BusySource
 	h.Model = parts.Model.As(powermodel.ScopePackage) // what floors begin with; once read, it is of this scope alone
+	h.OneFrequency, h.Tick, h.DRAM, h.Reserved = parts.OneFrequency, parts.Tick, parts.DRAM, parts.Reserved != nil
+	if parts.Frequency != nil {
+		h.Frequency = parts.FrequencyHow
+	}
 	if parts.Users != nil {
 		h.Users = parts.Users.All()
 	}

@@ -28,13 +28,17 @@ type state struct {
 	busy           []int64 // by CPU
 	samples        []sample
 	losses         [8]int64
-	resident       []int64 // by who
+	resident       []int64 // by who, of tasks
+	ran            []int64 // by who: resident, of usages
+	interrupts     []int64 // by CPU; likewise
+	khz            []int64
+	reserved       []engine.Reservation
 }
 
 type sample struct{ at, energy, low, high, idle, idleLow, idleHigh, written int64 }
 
 func newState(cpus, domains int) state {
-	return state{busy: make([]int64, cpus), samples: make([]sample, domains)}
+	return state{busy: make([]int64, cpus), samples: make([]sample, domains), interrupts: make([]int64, cpus), khz: make([]int64, cpus)}
 }
 
 // writer turns edges and identities into records.
@@ -42,7 +46,7 @@ type writer struct {
 	s       *stream
 	e       encoder
 	prev    state
-	who     map[bpf.Usage]int // without CPU, Time and Switches
+	who     map[bpf.Usage]int // without what key leaves out
 	edges   uint64
 	flushed time.Duration
 }
@@ -71,15 +75,15 @@ func (w *writer) record(kind byte) error {
 // chapter begins another one: the table of who is empty.
 func (w *writer) chapter() error {
 	clear(w.who)
-	w.prev.resident = w.prev.resident[:0]
+	w.prev.resident, w.prev.ran = w.prev.resident[:0], w.prev.ran[:0]
 	return w.record(recordChapter)
 }
 
-var errTooMany = errors.New("more accounts, tasks or shares in one step than a recording holds")
+var errTooMany = errors.New("more accounts, tasks, shares or reservations in one step than a recording holds")
 
 // edge writes one with all that it refers to, and what was held back if it is time.
 func (w *writer) edge(e *engine.Edge) error {
-	if len(e.Usages) > maxUsages || len(e.Tasks) > maxUsages || len(e.Shares) > maxUsages {
+	if len(e.Usages) > maxUsages || len(e.Tasks) > maxUsages || len(e.Shares) > maxUsages || len(e.Reserved) > maxReserved {
 		return fmt.Errorf("write an edge of %d accounts and %d tasks: %w", len(e.Usages), len(e.Tasks), errTooMany)
 	}
 	if len(e.Samples) != len(w.prev.samples) {
@@ -113,7 +117,7 @@ func (w *writer) edge(e *engine.Edge) error {
 // key is a usage without what differs from one to the next.
 func key(u *bpf.Usage) bpf.Usage {
 	k := *u
-	k.CPU, k.Time, k.Switches = 0, 0, 0
+	k.CPU, k.Time, k.Switches, k.Beside, k.Counted, k.Resident = 0, 0, 0, 0, 0, 0
 	return k
 }
 
@@ -124,7 +128,7 @@ func (w *writer) meet(u *bpf.Usage) error {
 		return nil
 	}
 	w.who[k] = len(w.who)
-	w.prev.resident = append(w.prev.resident, 0)
+	w.prev.resident, w.prev.ran = append(w.prev.resident, 0), append(w.prev.ran, 0)
 	e := &w.e
 	e.uint(uint64(k.TGID))
 	e.uint(uint64(k.TID))
@@ -154,6 +158,7 @@ func (w *writer) encode(edge *engine.Edge) {
 	set(edgeOverflow, slices.ContainsFunc(edge.Overflow, func(t time.Duration) bool { return t > 0 }))
 	set(edgeShares, len(edge.Shares) > 0)
 	set(edgeLosses, losses != prev.losses)
+	flags |= w.splitFlags(edge)
 	e.uint(flags)
 
 	at, wall, boot := prev.at, edge.Wall.UnixNano(), int64(edge.Boot)
@@ -202,6 +207,7 @@ func (w *writer) encode(edge *engine.Edge) {
 			e.grown(&prev.losses[i], losses[i])
 		}
 	}
+	w.split(flags, edge)
 }
 
 // sample writes the state of one domain. What is mostly the same as something else is told from that.

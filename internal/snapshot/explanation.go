@@ -12,6 +12,11 @@ type Range struct {
 	High units.Microjoules `json:"high"`
 }
 
+// MarshalJSON writes both bounds, with all their digits.
+func (r Range) MarshalJSON() ([]byte, error) {
+	return []byte(`{"low":` + r.Low.String() + `,"high":` + r.High.String() + `}`), nil
+}
+
 // Weight is one thing by which CPU time is weighed before energy is shared by it.
 type Weight struct {
 	Name   string  `json:"name"`   // frequency, smt, hybrid

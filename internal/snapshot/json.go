@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
@@ -14,26 +15,41 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		rows[i] = newRow(&s.Rows[i], s.Energy)
 	}
 	return json.Marshal(struct {
-		Schema        string      `json:"schema"`
-		Kind          string      `json:"kind"`
-		By            string      `json:"by"`
-		Start         time.Time   `json:"start"`
-		End           time.Time   `json:"end"`
-		Seconds       float64     `json:"seconds"`
-		Host          Host        `json:"host"`
-		Energy        []Energy    `json:"energy"`
-		IdlePolicy    string      `json:"idle_policy"`
-		Idle          []IdlePower `json:"idle"`
-		Intensity     Intensity   `json:"intensity"`
-		Rows          []row       `json:"rows"`
-		ProcessesSeen int         `json:"processes_seen"`
-		BusySource    string      `json:"busy_source"`
-		Losses        Losses      `json:"losses"`
-		Self          Self        `json:"self"`
+		Schema        string        `json:"schema"`
+		Kind          string        `json:"kind"`
+		By            string        `json:"by"`
+		Start         time.Time     `json:"start"`
+		End           time.Time     `json:"end"`
+		Seconds       float64       `json:"seconds"`
+		Host          Host          `json:"host"`
+		Energy        []Energy      `json:"energy"`
+		IdlePolicy    string        `json:"idle_policy"`
+		Idle          []IdlePower   `json:"idle"`
+		Intensity     Intensity     `json:"intensity"`
+		Rows          []row         `json:"rows"`
+		ProcessesSeen int           `json:"processes_seen"`
+		BusySource    string        `json:"busy_source"`
+		Losses        Losses        `json:"losses"`
+		Self          Self          `json:"self"`
+		Weights       []Weight      `json:"weights"`
+		Explained     []Explanation `json:"explained,omitempty"`
 	}{
 		Schema, s.Kind, s.By, s.Start, s.End, s.Seconds, s.Host, orEmpty(s.Energy), s.IdlePolicy, orEmpty(s.Idle),
-		s.Intensity, rows, s.ProcessesSeen, s.BusySource, s.Losses, s.Self,
+		s.Intensity, rows, s.ProcessesSeen, s.BusySource, s.Losses, s.Self, orEmpty(s.Weights),
+		explained(s.Explained),
 	})
+}
+
+// explained has no null in it.
+func explained(all []Explanation) []Explanation {
+	out := slices.Clone(all)
+	for i := range out {
+		out[i].Domains = slices.Clone(orEmpty(out[i].Domains))
+		for d := range out[i].Domains {
+			out[i].Domains[d].Causes = orEmpty(out[i].Domains[d].Causes)
+		}
+	}
+	return out
 }
 
 func orEmpty[T any](s []T) []T {
@@ -61,20 +77,23 @@ type row struct {
 	ArgsCut   bool       `json:"args_cut,omitempty"`
 	Ancestors []Ancestor `json:"ancestors,omitempty"`
 	Tenant
-	Processes  int               `json:"processes,omitempty"`
-	CPUSeconds float64           `json:"cpu_seconds"`
-	Switches   uint64            `json:"switches"`
-	Joules     units.Microjoules `json:"joules"`
-	ByDomain   byDomain          `json:"joules_by_domain"`
-	CO2e       units.GramsCO2e   `json:"gco2e"`
+	Processes  int                         `json:"processes,omitempty"`
+	CPUSeconds float64                     `json:"cpu_seconds"`
+	Switches   uint64                      `json:"switches"`
+	Joules     units.Microjoules           `json:"joules"`
+	Low        units.Microjoules           `json:"joules_low"`
+	High       units.Microjoules           `json:"joules_high"`
+	ByDomain   byDomain[units.Microjoules] `json:"joules_by_domain"`
+	Ranges     byDomain[Range]             `json:"range_by_domain"`
+	CO2e       units.GramsCO2e             `json:"gco2e"`
 }
 
 func newRow(r *Row, domains []Energy) row {
 	out := row{
 		Kind: r.Kind, PID: r.PID, Comm: r.Comm, User: r.User, Cgroup: r.Cgroup, CgroupID: r.CgroupID,
 		TID: r.TID, Exe: r.Exe, Args: r.Args, ArgsCut: r.ArgsCut, Ancestors: r.Ancestors, Tenant: r.Tenant,
-		CPUSeconds: r.CPUSeconds, Switches: r.Switches, Joules: r.Joules, CO2e: r.CO2e, Processes: r.Processes,
-		ByDomain: byDomain{domains, r.ByDomain},
+		CPUSeconds: r.CPUSeconds, Switches: r.Switches, Joules: r.Joules, Low: r.Low, High: r.High, CO2e: r.CO2e, Processes: r.Processes,
+		ByDomain: byDomain[units.Microjoules]{domains, r.ByDomain}, Ranges: byDomain[Range]{domains, r.Ranges},
 	}
 	if !r.Start.IsZero() {
 		out.Start = &r.Start
@@ -91,15 +110,15 @@ func newRow(r *Row, domains []Energy) row {
 	return out
 }
 
-// byDomain writes joules keyed by domain, in the domains' order.
-type byDomain struct {
+// byDomain writes what each domain has, keyed by the domain, in the domains' order.
+type byDomain[T json.Marshaler] struct {
 	domains []Energy
-	joules  []units.Microjoules
+	each    []T
 }
 
-func (b byDomain) MarshalJSON() ([]byte, error) {
+func (b byDomain[T]) MarshalJSON() ([]byte, error) {
 	out := []byte{'{'}
-	for i, e := range b.joules {
+	for i, e := range b.each {
 		if i > 0 {
 			out = append(out, ',')
 		}
@@ -107,7 +126,11 @@ func (b byDomain) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(append(append(out, name...), ':'), e.String()...)
+		value, err := e.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, name...), ':'), value...)
 	}
 	return append(out, '}'), nil
 }
