@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/lab/live"
 )
 
 // The law: each busy CPU second costs 10 J of the package and 0.5 J of the memory, whoever uses it, on top of 20 W and 1 W.
@@ -73,10 +75,10 @@ func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float
 	}
 
 	for _, l := range loads {
-		sum, _ := total.sum(func(r *lawRow) bool { return r.Cgroup == l.cgroup })
+		sum, _ := total.Sum(func(r *live.Row) bool { return r.Cgroup == l.cgroup })
 		lawHold(t, tree, l.name, sum, l.used, tolerance)
 	}
-	children, n := total.sum(func(r *lawRow) bool { return r.Cgroup == storm.cgroup && r.PID != storm.pid() })
+	children, n := total.Sum(func(r *live.Row) bool { return r.Cgroup == storm.cgroup && r.PID != storm.pid() })
 	lawHold(t, tree, "storm's children", children, storm.used-storm.self, tolerance)
 	if n != storm.forks || n < lawForks*99/100 {
 		t.Errorf("%d rows for %d children of the storm; %d switches missed", n, storm.forks, total.Losses.Missed)
@@ -86,18 +88,18 @@ func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float
 			t.Errorf("a child of the storm, %d, has the row %+v", storm.pid(), r)
 		}
 	}
-	nobody, _ := total.sum(lawKind("unattributed", "overflow"))
-	idleRow, _ := total.sum(lawKind("idle"))
-	t.Logf("idle %.3f J in %.3f s; nobody's %.3f J for %.4f s; %d switches missed; %d children", idleRow.Joules.joules(), total.Seconds,
-		nobody.Joules.joules(), total.Losses.Unseen, total.Losses.Missed, n)
+	nobody, _ := total.Sum(lawKind("unattributed", "overflow"))
+	idleRow, _ := total.Sum(lawKind("idle"))
+	t.Logf("idle %.3f J in %.3f s; nobody's %.3f J for %.4f s; %d switches missed; %d children", idleRow.Joules.Joules(), total.Seconds,
+		nobody.Joules.Joules(), total.Losses.Unseen, total.Losses.Missed, n)
 	return wasQuiet
 }
 
 // lawHold compares what rows have with the law for a CPU time, domain by domain.
-func lawHold(t *testing.T, tree *lawTree, what string, row lawRow, used time.Duration, tolerance float64) {
+func lawHold(t *testing.T, tree *lawTree, what string, row live.Row, used time.Duration, tolerance float64) {
 	t.Helper()
 	for _, z := range tree.zones {
-		got, want := row.ByDomain[z.domain].joules(), z.busy*used.Seconds()
+		got, want := row.ByDomain[z.domain].Joules(), z.busy*used.Seconds()
 		ratio := got / want
 		t.Logf("%s: %s: %.4f J / %.4f J = %.5f (CPU time %.5f)", z.domain, what, got, want, ratio, row.CPU/used.Seconds())
 		if !(ratio >= 1-tolerance && ratio <= 1+tolerance) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/lab/live"
 )
 
 // TestLawFaults: whatever a counter does, the window says so, the program goes on, and no joules are invented.
@@ -40,13 +42,13 @@ func TestLawFaults(t *testing.T) {
 			lawFaultMarks(t, windows, total, c.marks)
 			c.tree.hold(t, "total", 0, total.Energy[0].Joules, total.Start, total.End, !c.complete)
 			c.tree.hold(t, "total", 1, total.Energy[1].Joules, total.Start, total.End, false)
-			if c.fault == "wrap" && c.tree.uj(0, total.End) < lawWrapAfter {
-				t.Errorf("the counter has not wrapped after %d uJ", c.tree.uj(0, total.End))
+			if c.fault == "wrap" && c.tree.Microjoules(0, total.End) < live.WrapAfter {
+				t.Errorf("the counter has not wrapped after %d uJ", c.tree.Microjoules(0, total.End))
 			}
 			c.windows(t, windows)
-			sum, _ := total.sum(func(r *lawRow) bool { return r.Cgroup == burner.cgroup })
+			sum, _ := total.Sum(func(r *live.Row) bool { return r.Cgroup == burner.cgroup })
 			// What comes late is nobody's: who runs when it comes has no more than the law gives for its own time.
-			got, most := sum.ByDomain["package-0"].joules(), 10*sum.CPU*1.05
+			got, most := sum.ByDomain["package-0"].Joules(), 10*sum.CPU*1.05
 			t.Logf("the burner has %.3f J for %.3f s of CPU time", got, sum.CPU)
 			if got > most {
 				t.Errorf("the burner has %.3f J, more than %.3f J", got, most)
@@ -61,11 +63,11 @@ type lawFaultCase struct {
 	marks    []string // each is in some window of package-0; none: no window has a mark
 	complete bool     // the total has all that was spent
 	tree     *lawTree
-	a        *lawAttach
+	a        lawAttach
 }
 
 // lawFaultMarks checks that the ill domain has the marks, in a window and in the total, and that the other one has none.
-func lawFaultMarks(t *testing.T, windows []lawSnapshot, total lawSnapshot, want []string) {
+func lawFaultMarks(t *testing.T, windows []live.Snapshot, total live.Snapshot, want []string) {
 	t.Helper()
 	var marks []string
 	marked := 0
@@ -90,12 +92,12 @@ func lawFaultMarks(t *testing.T, windows []lawSnapshot, total lawSnapshot, want 
 }
 
 // windows holds each window against the law: one without a mark has all of its energy, one with a mark nothing invented.
-func (c *lawFaultCase) windows(t *testing.T, windows []lawSnapshot) {
+func (c *lawFaultCase) windows(t *testing.T, windows []live.Snapshot) {
 	t.Helper()
 	from := windows[0].Start // of the energy that a window may have: a counter that comes back brings what it counted meanwhile
 	for i, w := range windows {
 		marks := w.Energy[0].Marks
-		t.Logf("window %d: %.6f J %q", i, w.Energy[0].Joules.joules(), marks)
+		t.Logf("window %d: %.6f J %q", i, w.Energy[0].Joules.Joules(), marks)
 		// Here an ordinary file is read to its last value once more when it has gone; sysfs would refuse.
 		less := len(marks) > 0 || c.fault == "gone" || c.fault == "stall"
 		if !less {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/lab/live"
 )
 
 // TestLawViews looks at one load in many ways at once: each of them adds up.
@@ -18,22 +20,22 @@ func TestLawViews(t *testing.T) {
 	type view struct {
 		name  string
 		args  []string
-		check func(t *testing.T, s *lawSnapshot)
-		a     *lawAttach
+		check func(t *testing.T, s *live.Snapshot)
+		a     lawAttach
 	}
-	idlePays := func(t *testing.T, s *lawSnapshot) { // 20 W and 1 W, but for what the counters' steps leave open
-		idle, n := s.sum(lawKind("idle"))
+	idlePays := func(t *testing.T, s *live.Snapshot) { // 20 W and 1 W, but for what the counters' steps leave open
+		idle, n := s.Sum(lawKind("idle"))
 		if want := 21e6 * s.Seconds; n != 1 || float64(idle.Joules) > want+20 || s.Seconds > 0.9 && float64(idle.Joules) < want*0.95 {
 			t.Errorf("idle has %d uJ in %d rows, not %.0f", idle.Joules, n, want)
 		}
 	}
-	othersPay := func(t *testing.T, s *lawSnapshot) {
-		if idle, n := s.sum(lawKind("idle")); n != 1 || idle.Joules != 0 {
+	othersPay := func(t *testing.T, s *live.Snapshot) {
+		if idle, n := s.Sum(lawKind("idle")); n != 1 || idle.Joules != 0 {
 			t.Errorf("idle has %d uJ in %d rows while others pay for it", idle.Joules, n)
 		}
 	}
-	kinds := func(want ...string) func(*testing.T, *lawSnapshot) {
-		return func(t *testing.T, s *lawSnapshot) {
+	kinds := func(want ...string) func(*testing.T, *live.Snapshot) {
+		return func(t *testing.T, s *live.Snapshot) {
 			for _, r := range s.Rows {
 				if !slices.Contains(want, r.Kind) {
 					t.Errorf("%s: a row is a %s: %+v", s.Kind, r.Kind, r)
@@ -41,8 +43,8 @@ func TestLawViews(t *testing.T) {
 			}
 		}
 	}
-	both := func(a, b func(*testing.T, *lawSnapshot)) func(*testing.T, *lawSnapshot) {
-		return func(t *testing.T, s *lawSnapshot) { a(t, s); b(t, s) }
+	both := func(a, b func(*testing.T, *live.Snapshot)) func(*testing.T, *live.Snapshot) {
+		return func(t *testing.T, s *live.Snapshot) { a(t, s); b(t, s) }
 	}
 	groups := kinds("group", "kernel", "overflow", "unattributed", "idle")
 	views := []*view{
@@ -82,7 +84,7 @@ func TestLawViews(t *testing.T) {
 			lawAddUp(t, windows, total)
 			if v.name == "process" || v.name == "cgroup" {
 				for _, l := range loads {
-					got, _ := total.sum(func(r *lawRow) bool { return r.Cgroup == l.cgroup })
+					got, _ := total.Sum(func(r *live.Row) bool { return r.Cgroup == l.cgroup })
 					if ratio := got.CPU / l.used.Seconds(); ratio < 0.98 || ratio > 1.02 {
 						t.Errorf("%s has %.4f s of CPU time, the kernel says %v", l.name, got.CPU, l.used)
 					}
@@ -93,9 +95,9 @@ func TestLawViews(t *testing.T) {
 }
 
 // lawTopThree is what -n 3 leaves: three accounts, the rest in one row, and the rows that are no account.
-func lawTopThree(t *testing.T, s *lawSnapshot) {
-	accounts, n := s.sum(lawKind("process", "kernel"))
-	others, o := s.sum(lawKind("others"))
+func lawTopThree(t *testing.T, s *live.Snapshot) {
+	accounts, n := s.Sum(lawKind("process", "kernel"))
+	others, o := s.Sum(lawKind("others"))
 	if n > 3 || o > 1 || n == 3 && o == 0 {
 		t.Errorf("%s: %d accounts with %d uJ and %d rows of others with %d uJ", s.Kind, n, accounts.Joules, o, others.Joules)
 	}
@@ -104,9 +106,9 @@ func lawTopThree(t *testing.T, s *lawSnapshot) {
 	}
 }
 
-func lawTopGroup(t *testing.T, s *lawSnapshot) {
-	_, n := s.sum(lawKind("group", "kernel"))
-	_, o := s.sum(lawKind("others"))
+func lawTopGroup(t *testing.T, s *live.Snapshot) {
+	_, n := s.Sum(lawKind("group", "kernel"))
+	_, o := s.Sum(lawKind("others"))
 	if n > 1 || o > 1 {
 		t.Errorf("%s: %d groups, %d rows of others", s.Kind, n, o)
 	}
@@ -148,12 +150,12 @@ func TestLawSelection(t *testing.T) {
 		}
 	}
 	for _, l := range []*lawLoad{duty, storm} {
-		sum, _ := total.sum(func(r *lawRow) bool { return r.Cgroup == l.cgroup })
+		sum, _ := total.Sum(func(r *live.Row) bool { return r.Cgroup == l.cgroup })
 		lawHold(t, tree, l.name, sum, l.used, 0.02)
 	}
-	others, _ := total.sum(lawKind("others"))
-	if least := 10.5 * steady.used.Seconds() * 0.98; others.Joules.joules() < least {
-		t.Errorf("others have %.3f J, less than the steady burner's %.3f J", others.Joules.joules(), least)
+	others, _ := total.Sum(lawKind("others"))
+	if least := 10.5 * steady.used.Seconds() * 0.98; others.Joules.Joules() < least {
+		t.Errorf("others have %.3f J, less than the steady burner's %.3f J", others.Joules.Joules(), least)
 	}
 }
 
@@ -176,7 +178,7 @@ func TestLawEstimate(t *testing.T) {
 			}
 		}
 	}
-	if text := a.stderr.String(); !strings.Contains(text, "ESTIMATE") {
+	if text := string(a.Talk()); !strings.Contains(text, "ESTIMATE") {
 		t.Errorf("it does not say that it estimates: %q", text)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // accounts merges the usages of one step, which come by CPU, into one row for each account: a process in a cgroup.
 type accounts struct {
-	rows     []bpf.Usage // one for each account: Time and the like summed, the newest name
+	rows     []bpf.Usage     // one for each account: Time and the like summed, the newest name
 	time     []time.Duration // by row and place
 	weighed  []time.Duration // time, by what a second of it counts
 	counted  []int64         // by row and place: events, if any are counted

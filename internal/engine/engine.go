@@ -64,7 +64,9 @@ type Parts struct {
 	Busy       BusyReader
 	BusySource string
 	// Interrupts tells, as of Busy's last Read, the time in interrupts by CPU; nil: the kernel does not take it off the tasks that it interrupts.
-	Interrupts interface{ Interrupts(into []time.Duration) error }
+	Interrupts interface {
+		Interrupts(into []time.Duration) error
+	}
 	// Frequency tells each CPU's mean frequency since it was read last, in kHz, 0 where it is not known; nil: nobody asked.
 	Frequency interface{ Read(into []int64) error }
 	// FrequencyHow says where it is read; OneFrequency that no CPU can run at another than the next.
@@ -100,6 +102,8 @@ type Engine struct {
 	floors  []floor
 
 	prev, cur Edge
+	steps     []domainStep         // of this step, by domain
+	input     []attribution.Domain // likewise
 	ledger    attribution.Ledger
 	reconcile attribution.Reconciler
 	accounts  accounts

@@ -49,7 +49,7 @@ var causeTexts = [attribution.Causes][2]string{
 	attribution.CauseEnergy: {"energy", "the domain's energy itself: an estimate has a range"},
 	attribution.CauseIdle:   {"idle", "how much of it is idle"},
 	attribution.CauseSplit:  {"split", "what it is shared by does not tell all: two that have the same share may use more or less"},
-	attribution.CauseMissed: {"missed", "busy time that no row has may be this row's"},
+	attribution.CauseMissed: {"missed", "what no row has may be this row's"},
 }
 
 // explain tells how a row came to its joules; at is its place.

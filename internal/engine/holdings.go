@@ -252,8 +252,8 @@ func resize[T any](s []T, n int) []T {
 
 // How the active part of a domain is shared.
 const (
-	splitCPUTime      = "cpu_time"
-	splitResident     = "resident_set"          // times the time that it was held
+	splitCPUTime  = "cpu_time"
+	splitResident = "resident_set" // times the time that it was held
 	// CPU time times the root of the resident set: memory that nobody runs on is not used, and misses of a cache go by the root of how much
 	// larger the memory is (Hartstein, Srinivasan, Puzak and Emma, Cache miss behavior: is it the square root of 2?, CF'06).
 	splitResidentTime = "resident_set_cpu_time"

@@ -22,7 +22,7 @@ const lookPause = 800 * time.Microsecond
 // and storage.
 type looks struct {
 	domains []energy.Domain
-	dram    string // Parts.DRAM
+	dram    string        // Parts.DRAM
 	next    time.Duration // monotonic
 	began   bool
 }

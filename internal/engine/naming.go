@@ -18,6 +18,8 @@ func (e *Engine) name(row *snapshot.Row, r *accRow) {
 	case r.key.kind == snapshot.Kernel:
 		row.Comm = "kernel threads"
 		return
+	case r.key.kind == snapshot.Reserved: // of no grouping
+		return
 	}
 	switch e.cfg.By {
 	case ByCommand:
@@ -45,6 +47,10 @@ func (e *Engine) name(row *snapshot.Row, r *accRow) {
 func (e *Engine) nameProcess(row *snapshot.Row, r *accRow) {
 	u := &r.last
 	cg := e.parts.Cgroups.Of(u.Cgroup)
+	if r.key.kind == snapshot.Reserved {
+		row.CgroupID, row.Cgroup, row.Tenant = u.Cgroup, cg.Path, e.tenant(&cg.Tenant, false)
+		return
+	}
 	row.PID, row.TID, row.PPID, row.Comm = int(u.TGID), int(u.TID), int(u.PPID), u.Comm
 	row.UID, row.User = int(u.UID), e.parts.Users.Name(u.UID)
 	row.CgroupID, row.Cgroup, row.Tenant = u.Cgroup, cg.Path, e.tenant(&cg.Tenant, false)

@@ -27,15 +27,15 @@ func (e *Engine) publish(a *accumulator, kind string) *snapshot.Snapshot {
 		Energy: e.energyOf(a), Idle: e.idlePowers(a), Intensity: e.intensity(), ProcessesSeen: a.seen, BusySource: e.parts.BusySource,
 		Weights: e.weights(),
 	}
+	s.Rows = make([]snapshot.Row, 0, len(a.rows))
 	for _, r := range a.rows {
 		if r.key.kind == snapshot.Overflow && r.time == 0 {
 			continue
 		}
-		row := e.rowOf(a, r)
-		if e.asked(&row) {
-			s.Explained = append(s.Explained, e.explain(a, r, &row, len(s.Rows)))
+		s.Rows = append(s.Rows, e.rowOf(a, r))
+		if row := &s.Rows[len(s.Rows)-1]; e.asked(row) {
+			s.Explained = append(s.Explained, e.explain(a, r, row, len(s.Rows)-1))
 		}
-		s.Rows = append(s.Rows, row)
 	}
 	sortRows(s)
 	s.Losses, s.Self = e.lossesOf(a), readSelf().since(a.self, a.isTotal || e.parts.Collector != nil)
@@ -67,7 +67,7 @@ func sortRows(s *snapshot.Snapshot) {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(x, y int) int { return compareRows(&s.Rows[x], &s.Rows[y]) })
+	slices.SortFunc(order, func(x, y int) int { return compareRows(&s.Rows[x], &s.Rows[y]) })
 	rows := make([]snapshot.Row, len(s.Rows))
 	for at, i := range order {
 		rows[at] = s.Rows[i]
@@ -149,11 +149,13 @@ func (e *Engine) rowOf(a *accumulator, r *accRow) snapshot.Row {
 		Kind: r.key.kind, UID: -1, Processes: r.processes, CPUSeconds: r.time.Seconds(), Switches: r.switches,
 		Joules: sum, ByDomain: slices.Clone(r.joules), CO2e: e.cfg.Factor.Grams(sum, e.cfg.PUE),
 	}
+	row.Ranges = make([]snapshot.Range, len(r.joules))
 	for d := range r.joules {
 		edge := e.edgeOf(d, r.joules[d], r.cpuTime(), a)
-		is := snapshot.Range{Low: r.low[d] - min(r.low[d], edge), High: r.high[d] + edge}
+		// Of rows that were folded into one the highs are added up: together they cannot have more than there is.
+		is := snapshot.Range{Low: r.low[d] - min(r.low[d], edge), High: min(r.high[d]+edge, max(r.joules[d], e.boundsOf(d, a).high))}
 		row.Low, row.High = row.Low+is.Low, row.High+is.High
-		row.Ranges = append(row.Ranges, is)
+		row.Ranges[d] = is
 	}
 	if rank(r.key.kind) == 0 { // else it is no account: there is nothing to name
 		e.name(&row, r)
@@ -164,17 +166,23 @@ func (e *Engine) rowOf(a *accumulator, r *accRow) snapshot.Row {
 func (e *Engine) energyOf(a *accumulator) []snapshot.Energy {
 	out := make([]snapshot.Energy, len(e.domains))
 	for i, d := range e.domains {
-		sum := a.energy[i]
-		if d.Method == energy.Measured { // the counter's own step, at either edge
-			edge := 2 * d.EdgeBound(sum.energy.Per(a.seconds))
-			sum.low, sum.high = max(0, sum.low-edge), sum.high+edge
-		}
+		sum := e.boundsOf(i, a)
 		out[i] = snapshot.Energy{
 			Domain: d.Name, Joules: sum.energy, Method: d.Method, Source: d.Source, Low: sum.low, High: sum.high,
 			Scope: d.Scope, Split: e.splits[i], Marks: a.marks[i], CoversSeconds: sum.covers.Seconds(),
 		}
 	}
 	return out
+}
+
+// boundsOf is a domain's energy with the counter's own step, at either edge.
+func (e *Engine) boundsOf(d int, a *accumulator) domainStep {
+	sum := a.energy[d]
+	if e.domains[d].Method == energy.Measured {
+		edge := 2 * e.domains[d].EdgeBound(sum.energy.Per(a.seconds))
+		sum.low, sum.high = max(0, sum.low-edge), sum.high+edge
+	}
+	return sum
 }
 
 func (e *Engine) intensity() snapshot.Intensity {

@@ -29,7 +29,9 @@ func (e *Engine) advance() error {
 	e.weighing.begin(e.cur.KHz)
 	e.accounts.merge(&e.places, &e.procs, &e.cur, &e.weighing)
 	e.accounts.addInterrupts(&e.places, &e.prev, &e.cur)
-	e.accounts.addReserved(&e.places, e.cur.Reserved)
+	if e.cfg.Idle == attribution.Reservation {
+		e.accounts.addReserved(&e.places, e.cur.Reserved)
+	}
 	e.holdings.reset(len(e.domains))
 	e.holdings.gather(&e.accounts, &e.places, &e.cur, e.domains)
 	e.identify()
@@ -40,10 +42,11 @@ func (e *Engine) advance() error {
 		e.sinceLook[p] += t
 	}
 
-	domains := make([]domainStep, len(e.domains))
+	e.steps, e.input = resize(e.steps[:0], len(e.domains)), resize(e.input[:0], len(e.domains))
+	domains := e.steps
 	in := attribution.Input{
 		Policy: e.cfg.Idle, Rows: len(e.accounts.rows), Places: e.places.n, Time: e.accounts.weighed, Shared: e.accounts.shared,
-		Reserved: e.accounts.reserved, All: ReservedAll, Busy: den.weighed, Domains: make([]attribution.Domain, len(e.domains)),
+		Reserved: e.accounts.reserved, All: ReservedAll, Busy: den.weighed, Domains: e.input,
 	}
 	for d := range e.domains {
 		busy := e.hold(d, den.busy)

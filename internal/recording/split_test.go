@@ -274,7 +274,7 @@ func TestSplitPartsOfAnEngine(t *testing.T) {
 		parts.FrequencyHow, parts.OneFrequency, parts.Tick, parts.DRAM = "cpufreq", asked, 4*time.Millisecond, "cache_misses"
 		if asked {
 			parts.Frequency = noFrequency{}
-			parts.Reserved = func(into []engine.Reservation) ([]engine.Reservation, error) { return into, nil }
+			parts.Reserved = func(into []engine.Reservation) []engine.Reservation { return into }
 		}
 		var file bytes.Buffer
 		if _, err := Record(&parts, Header{PUE: 1, Siblings: true, Counter: "cache-misses", Resident: true}, &file); err != nil {
