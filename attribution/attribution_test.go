@@ -144,7 +144,7 @@ func randomInput(r *rand.Rand) *Input {
 			}
 		}
 		if r.IntN(2) == 0 {
-			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Odds: 1 + 3*r.Float64()}
+			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Together: r.IntN(2) == 0, Odds: 1 + 3*r.Float64()}
 		}
 		in.Domains = append(in.Domains, d)
 	}

@@ -11,6 +11,7 @@ import (
 type Range struct {
 	EnergyLow, EnergyHigh units.Microjoules // bounds of its energy: the counter's step, or an estimate's model
 	IdleLow, IdleHigh     units.Microjoules // of its idle part
+	Together              bool              // an estimate's: if the energy is at its low bound, so is the idle part, and at the high one likewise
 	// Odds is how many times more or less than by its weight a row may have used beside the others: two tasks that run as long do not use
 	// the same. At least 1.
 	Odds float64
@@ -63,10 +64,15 @@ func (l *Ledger) BoundsBy(cause Cause, d int, p Part) (low, high units.Microjoul
 func (s *share) only(cause Cause) Range {
 	is := Range{EnergyLow: s.energy, EnergyHigh: s.energy, IdleLow: s.idle, IdleHigh: s.idle, Odds: 1}
 	switch cause {
-	case CauseEnergy: // an estimate's idle part goes with it
-		is.EnergyLow, is.EnergyHigh, is.IdleLow = s.is.EnergyLow, s.is.EnergyHigh, min(s.idle, s.is.EnergyLow)
+	case CauseEnergy:
+		is.EnergyLow, is.EnergyHigh = s.is.EnergyLow, s.is.EnergyHigh
+		if is.Together = s.is.Together; is.Together {
+			is.IdleLow, is.IdleHigh = s.is.IdleLow, s.is.IdleHigh
+		}
 	case CauseIdle:
-		is.IdleLow, is.IdleHigh = s.is.IdleLow, s.is.IdleHigh
+		if !s.is.Together {
+			is.IdleLow, is.IdleHigh = s.is.IdleLow, s.is.IdleHigh
+		}
 	case CauseSplit:
 		is.Odds = s.is.Odds
 	}
@@ -120,13 +126,15 @@ func (l *Ledger) UnattributedBounds(d int) (low, high units.Microjoules) {
 	return low + s.earlier, high + s.earlier
 }
 
-// sharedBounds are those of what is shared by weight. Energy and idle part are not both taken at their worst against each other: an estimate
-// that is too high is so in both.
+// sharedBounds are those of what is shared by weight.
 func (s *share) sharedBounds(is Range) (low, high units.Microjoules) {
 	low, high = is.EnergyLow-s.earlier, is.EnergyHigh-s.earlier
 	if s.policy != Active || s.weights == 0 { // the idle part is not in it
-		low = min(low-is.IdleLow, s.energy-s.earlier-is.IdleHigh)
-		high = max(high-is.IdleHigh, s.energy-s.earlier-is.IdleLow)
+		idleLow, idleHigh := is.IdleHigh, is.IdleLow
+		if is.Together {
+			idleLow, idleHigh = is.IdleLow, is.IdleHigh
+		}
+		low, high = low-idleLow, high-idleHigh
 	}
 	return min(s.active, max(0, low)), max(s.active, high)
 }

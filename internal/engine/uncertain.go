@@ -29,7 +29,7 @@ const (
 func (e *Engine) rangeOf(d int, s *domainStep, idle units.Microjoules) attribution.Range {
 	f := &e.floors[d].last
 	return attribution.Range{
-		EnergyLow: s.low, EnergyHigh: s.high, Odds: e.odds(d),
+		EnergyLow: s.low, EnergyHigh: s.high, Together: e.domains[d].Method == energy.Estimated, Odds: e.odds(d),
 		IdleLow: min(idle, max(0, f.Low.Over(s.covers))), IdleHigh: max(idle, min(f.High.Over(s.covers), s.high)),
 	}
 }
