@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 ARGS ?= -d 5s
 
 .DEFAULT_GOAL := build
-.PHONY: help build attach test race lint generate check-generated bench overhead vm vm-rapl cross fuzz install clean
+.PHONY: help build attach test race lint generate check-generated bench overhead accuracy vm vm-rapl cross fuzz install clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ bench: ## every benchmark (BENCHTIME=1x for once each)
 
 overhead: ## what a context switch costs with eco2-bpf attached
 	@scripts/overhead
+
+accuracy: ## what we and other programs tell of processes against the truth: docs/accuracy.md
+	@scripts/accuracy
 
 vm: ## boot Debian kernels 5.10 to 7 in qemu and run the kernel's tests in each (not part of CI)
 	@scripts/deps vm

@@ -142,7 +142,10 @@ func (m *Meter) run() {
 }
 
 func (m *Meter) config() engine.Config {
-	return engine.Config{By: engine.ByProcess, Interval: interval, Idle: m.opts.Idle, IdleWatts: m.opts.IdleWatts, Weights: m.opts.Weights, PUE: 1, Factor: intensity.World("laboratory")}
+	return engine.Config{
+		By: engine.ByProcess, Interval: interval, Idle: m.opts.Idle, IdleWatts: m.opts.IdleWatts, Weights: m.opts.Weights,
+		PUE: 1, Factor: intensity.World("laboratory"),
+	}
 }
 
 func (m *Meter) parts() engine.Parts {

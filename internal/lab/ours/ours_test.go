@@ -50,7 +50,8 @@ func (s *script) edge(m *Meter) {
 			s.zones[i] = (s.zones[i] + j) % full
 		}
 		use := func(pid, cpu int, t, beside time.Duration) {
-			e.Uses = append(e.Uses, sim.Use{PID: pid, Parent: 1, Start: boot - time.Duration(pid)*time.Second, Comm: "p", CPU: cpu, Time: t, Beside: beside, Switches: 1, Resident: 1 << 20})
+			e.Uses = append(e.Uses, sim.Use{PID: pid, Parent: 1, Start: boot - time.Duration(pid)*time.Second, Comm: "p", CPU: cpu,
+				Time: t, Beside: beside, Switches: 1, Resident: 1 << 20})
 			s.busy[cpu] += t
 		}
 		use(1, 0, 100*ms, 50*ms)
@@ -292,7 +293,8 @@ func TestReadersTimeNeverGoesBack(t *testing.T) {
 // What a window says of a process is in the sums. Of ranges the total's are taken, unless it has folded a part of the process.
 func TestWindowsAndTotal(t *testing.T) {
 	row := func(pid int, e, low, high units.Microjoules) snapshot.Row {
-		return snapshot.Row{Kind: snapshot.Process, PID: pid, Joules: e, Low: low, High: high, ByDomain: []units.Microjoules{e}, Ranges: []snapshot.Range{{Low: low, High: high}}}
+		return snapshot.Row{Kind: snapshot.Process, PID: pid, Joules: e, Low: low, High: high,
+			ByDomain: []units.Microjoules{e}, Ranges: []snapshot.Range{{Low: low, High: high}}}
 	}
 	special := func(kind string, e units.Microjoules) snapshot.Row {
 		return snapshot.Row{Kind: kind, ByDomain: []units.Microjoules{e}, Ranges: make([]snapshot.Range, 1)}
@@ -301,7 +303,8 @@ func TestWindowsAndTotal(t *testing.T) {
 		return &snapshot.Snapshot{Energy: []snapshot.Energy{{Domain: "package-0", Joules: e}}, Rows: rows}
 	}
 	var r Result
-	r.window(shot(17e6, row(1, 4e6, 2e6, 6e6), row(2, 3e6, 1e6, 5e6), special(snapshot.Idle, 5e6), special(snapshot.Interrupts, 2e6), special(snapshot.Unattributed, 3e6)))
+	r.window(shot(17e6, row(1, 4e6, 2e6, 6e6), row(2, 3e6, 1e6, 5e6),
+		special(snapshot.Idle, 5e6), special(snapshot.Interrupts, 2e6), special(snapshot.Unattributed, 3e6)))
 	if r.Off != 0 {
 		t.Fatalf("%d uJ off", r.Off)
 	}

@@ -62,7 +62,10 @@ func TestOneIdleForAllSockets(t *testing.T) {
 
 func TestEntriesAndErrors(t *testing.T) {
 	s := Of(day(), &Told{Joules: map[Key]float64{{1, 10}: 44, {2, 10}: 8, {4, 12}: 0.9, {9, 9}: 1}, Rest: 80, Window: time.Second}, Separate)
-	want := []Entry{{Name: "a", Processes: 1, Truth: 40, Told: 44}, {Name: "b", Processes: 1, Truth: 8, Told: 8}, {Name: "c", Processes: 1, Truth: 4}, {Name: "tiny", Processes: 2, Truth: 0.6, Told: 0.9}}
+	want := []Entry{
+		{Name: "a", Processes: 1, Truth: 40, Told: 44}, {Name: "b", Processes: 1, Truth: 8, Told: 8},
+		{Name: "c", Processes: 1, Truth: 4}, {Name: "tiny", Processes: 2, Truth: 0.6, Told: 0.9},
+	}
 	if len(s.Entries) != len(want) {
 		t.Fatalf("%d entries: %+v", len(s.Entries), s.Entries)
 	}
