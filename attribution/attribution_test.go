@@ -144,7 +144,7 @@ func randomInput(r *rand.Rand) *Input {
 			}
 		}
 		if r.IntN(2) == 0 {
-			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Together: r.IntN(2) == 0, Odds: 1 + 3*r.Float64()}
+			d.Range = Range{EnergyLow: d.Energy / 2, EnergyHigh: d.Energy * 2, IdleLow: d.Idle / 3, IdleHigh: d.Idle * 3, Together: r.IntN(2) == 0, Odds: 1 + 3*r.Float64(), Brief: 10 * r.Float64(), Full: r.Int64N(1e10)}
 		}
 		in.Domains = append(in.Domains, d)
 	}
@@ -240,6 +240,7 @@ func TestRefusesWhatIsNoWindow(t *testing.T) {
 		"a negative reservation":        {Rows: 1, Time: []time.Duration{}, Reserved: []int64{-1}, All: 1},
 		"odds below one":                {Domains: []Domain{{Range: Range{Odds: 0.5}}}},
 		"odds that are no number":       {Domains: []Domain{{Range: Range{Odds: math.NaN()}}}},
+		"brief rows' odds no number":    {Domains: []Domain{{Range: Range{Odds: 1, Brief: math.Inf(1)}}}},
 		"bounds the wrong way round":    {Domains: []Domain{{Range: Range{EnergyLow: 2, EnergyHigh: 1, Odds: 1}}}},
 		"overflowing time":              {Rows: 2, Places: 1, Time: []time.Duration{1 << 61, 1 << 61}, Busy: make([]time.Duration, 1)},
 	} {
@@ -312,7 +313,7 @@ func FuzzApply(f *testing.F) {
 			if odds := next(); odds != 0 {
 				d.Range = Range{
 					EnergyLow: units.Microjoules(next()), EnergyHigh: units.Microjoules(next()), IdleLow: units.Microjoules(next()), IdleHigh: units.Microjoules(next()),
-					Odds: math.Float64frombits(uint64(odds)),
+					Odds: math.Float64frombits(uint64(odds)), Brief: math.Float64frombits(uint64(next())), Full: next(),
 				}
 			}
 			for p := next(); p > 0; p >>= 2 {
@@ -342,7 +343,7 @@ func BenchmarkApply10kRows4Domains(b *testing.B) {
 	}
 	for d := range 4 {
 		in.Domains = append(in.Domains, Domain{Energy: 40_000_000, Idle: 20_000_000, Places: [][]int{nil, {0}, {1}, nil}[d], Range: Range{
-			EnergyLow: 39_900_000, EnergyHigh: 40_100_000, IdleLow: 19_000_000, IdleHigh: 21_000_000, Odds: 2,
+			EnergyLow: 39_900_000, EnergyHigh: 40_100_000, IdleLow: 19_000_000, IdleHigh: 21_000_000, Odds: 2, Brief: 8, Full: int64(ms),
 		}})
 	}
 	var l Ledger

@@ -80,7 +80,7 @@ func (r *Range) check() error {
 		return nil
 	}
 	if r.EnergyLow < 0 || r.EnergyHigh < r.EnergyLow || r.EnergyHigh > most || r.IdleLow < 0 || r.IdleHigh < r.IdleLow || r.IdleHigh > most ||
-		!(r.Odds >= 1) || math.IsInf(r.Odds, 0) {
+		!(r.Odds >= 1) || math.IsInf(r.Odds, 0) || !(r.Brief >= 0) || math.IsInf(r.Brief, 0) || r.Full < 0 {
 		return fmt.Errorf("no range: %+v", *r)
 	}
 	return nil

@@ -15,6 +15,10 @@ type Range struct {
 	// Odds is how many times more or less than by its weight a row may have used beside the others: two tasks that run as long do not use
 	// the same. At least 1.
 	Odds float64
+	// Brief is how many times more that is for a row that hardly ran: it may have been on a CPU that was slow, or have woken a package by
+	// itself. Full is the weight of a row that ran on one CPU all the time, of which that is not so. 0: as for all.
+	Brief float64
+	Full  int64
 }
 
 func exact(dom *Domain) Range {
@@ -74,7 +78,7 @@ func (s *share) only(cause Cause) Range {
 			is.IdleLow, is.IdleHigh = s.is.IdleLow, s.is.IdleHigh
 		}
 	case CauseSplit:
-		is.Odds = s.is.Odds
+		is.Odds, is.Brief, is.Full = s.is.Odds, s.is.Brief, s.is.Full
 	}
 	return is
 }
@@ -90,9 +94,13 @@ func (l *Ledger) bounds(d int, is Range, missed bool, p Part) (low, high units.M
 	if missed {
 		hi += float64(l.weightsOf(d)[l.rows]) / float64(s.weights)
 	}
+	r := is.Odds
+	if is.Brief > 1 && p.Weight < is.Full {
+		r *= math.Pow(is.Brief, 1-float64(p.Weight)/float64(is.Full))
+	}
 	lowShared, highShared := s.sharedBounds(is)
-	low += min(p.Active, scale(lowShared, odds(lo, 1/is.Odds), math.Floor))
-	high += max(p.Active, scale(highShared, odds(min(1, hi), is.Odds), math.Ceil))
+	low += min(p.Active, scale(lowShared, odds(lo, 1/r), math.Floor))
+	high += max(p.Active, scale(highShared, odds(min(1, hi), r), math.Ceil))
 	return low, high
 }
 

@@ -47,6 +47,9 @@ func (f *Floor) learn() {
 	q := quietest(s, spread)
 	if spread >= max(0.1, 0.1*f.cpus) && n-q >= leastLoaded {
 		f.slope, f.slopeOK = f.secant(s, q), true
+	} else if !f.slopeOK && s[q-1].busy <= idlePart*f.cpus {
+		// Nobody ran to speak of: the power seen is the floor, but for so little load. That takes between nothing and what the model says.
+		f.slope = max(0, s[0].power*(float64(f.model.Max.Value)/float64(max(f.model.Idle.Value, 1e-9))-1)/f.cpus) / 2
 	} else if !f.slopeOK || s[0].busy > quietPart*f.cpus {
 		return // constant load does not tell what of it is idle; only quiet windows can lean on an old slope: it hardly counts there
 	}
@@ -141,6 +144,9 @@ func (f *Floor) intercept(s []sample, q int, old bool) {
 	// the quiet windows and zero: the first step of real curves is up to 2.8 times as steep as their mean.
 	noise += floor * (0.01 + 0.03*(f.clock-newest)/3600)
 	f.fit = fit{ok: true, floor: floor, low: max(0, floor-noise-1.8*reach), high: floor + noise + 0.5*reach}
+	if !f.slopeOK {
+		f.fit.high += 0.5 * reach
+	}
 }
 
 // quantile sorts v in place and gives the least value at or above which the share p of the weight lies.

@@ -139,7 +139,7 @@ func TestFloorOneGarbageWindow(t *testing.T) {
 
 func TestFloorConstantLoadIsTheTable(t *testing.T) {
 	m := milan()
-	for _, busy := range []float64{0, 0.05, 1, 2} {
+	for _, busy := range []float64{0.6, 1, 2} {
 		s := &sim{rng: rand.New(rand.NewPCG(1, 4)), law: linear, noise: 0.01, step: 0.001}
 		f := NewFloor(2, m)
 		for range 300 {
@@ -148,6 +148,27 @@ func TestFloorConstantLoadIsTheTable(t *testing.T) {
 			if got.How != FloorTable || math.Abs(float64(got.Watts)-want) > 0.06*want {
 				t.Fatalf("busy %g: %+v, want about %.2f W from the table", busy, got, want)
 			}
+		}
+	}
+}
+
+// TestFloorOfQuietIsSeen: with nothing to do the power seen is the floor, whatever the slope; what little load there is the model takes off.
+func TestFloorOfQuietIsSeen(t *testing.T) {
+	for _, busy := range []float64{0, 0.05, 0.15} {
+		s := &sim{rng: rand.New(rand.NewPCG(1, 12)), law: linear, noise: 0.01, step: 0.001}
+		f := NewFloor(2, milan())
+		var got FloorEstimate
+		for range 8 {
+			got = s.window(f, busy, time.Second)
+		}
+		if floor := units.Watts(linear(0)); got.How != FloorLearned || got.Low > floor || got.High < floor || math.Abs(float64(got.Watts/floor)-1) > 0.02+0.5*busy {
+			t.Errorf("busy %g: %+v of a floor of %v", busy, got, floor)
+		}
+		for range 300 { // it keeps what it saw when a load comes that never changes
+			got = s.window(f, 2, time.Second)
+		}
+		if floor := units.Watts(linear(0)); got.How != FloorLearned || got.Low > floor || got.High < floor {
+			t.Errorf("busy %g, then a load: %+v of a floor of %v", busy, got, floor)
 		}
 	}
 }
@@ -231,9 +252,11 @@ func TestFloorNeedsVariation(t *testing.T) {
 		{"three windows", []float64{0, 1, 2}, time.Second, 2, false},
 		{"four windows", []float64{0, 0, 1, 2}, time.Second, 2, true},
 		{"four short ones", []float64{0, 0, 1, 2}, 20 * time.Millisecond, 2, false},
-		{"spread of 5 % of 64 CPUs", []float64{0, 0, 1, 2, 3, 3}, time.Second, 64, false},
+		{"spread of 5 % of 64 CPUs, all quiet", []float64{0, 0, 1, 2, 3, 3}, time.Second, 64, true},
+		{"spread of 5 % of 64 CPUs, none quiet", []float64{20, 20, 21, 22, 23, 23}, time.Second, 64, false},
 		{"spread of 20 % of 64 CPUs", []float64{0, 0, 1, 12, 13, 12}, time.Second, 64, true},
-		{"one loaded window", []float64{0, 0, 0, 0, 0, 2}, time.Second, 2, false},
+		{"one loaded window, and quiet", []float64{0, 0, 0, 0, 0, 2}, time.Second, 2, true},
+		{"one loaded window, and a load", []float64{1, 1, 1, 1, 1, 2}, time.Second, 2, false},
 	} {
 		s := &sim{rng: rand.New(rand.NewPCG(1, 7)), law: linear}
 		f := NewFloor(c.cpus, milan())

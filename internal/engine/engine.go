@@ -203,6 +203,8 @@ func newFloors(domains []energy.Domain, splits []string, given map[string]units.
 			floors[i].learns = powermodel.FixedFloor(0)
 		case split == splitDevice:
 			floors[i].learns = powermodel.NewFloor(1, powermodel.GPU())
+		case d.Scope == energy.ScopeDRAM:
+			floors[i].learns = powermodel.NewFloor(len(parts.Topology.CPUsOf(d.Socket, d.Die)), powermodel.DRAM())
 		default:
 			floors[i].learns = powermodel.NewFloor(len(parts.Topology.CPUsOf(d.Socket, d.Die)), parts.Model.As(powermodel.ScopePackage))
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/attribution"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
+	"github.com/eco2-bpf/eco2-bpf/powermodel"
 )
 
 // How many times more than another a task may use for what it is weighed by. docs/attribution.md says where the figures are from; the
@@ -19,26 +20,46 @@ const (
 	oddsFrequency = 2
 	// oddsWeighed is what is left of a difference that is weighed, as the factor fits no machine exactly.
 	oddsWeighed = 1.15
+	// oddsBrief: a CPU that hardly works may be slow or fast, and whoever wakes a package alone pays for all of it. Weighed, the first is less.
+	oddsBrief        = 8
+	oddsBriefWeighed = 3
 	// oddsMemory: of resident memory nobody knows how much is used, and what is shared counts with each.
 	oddsMemory = 4
+	// oddsUsed: of memory that is run on nobody knows how often it is, without counting.
+	oddsUsed = 20
 	// oddsOther: bytes to disks and time on a device cost more or less.
 	oddsOther = 2
 )
 
+// givenDrift is how far a floor that was measured before may have moved, or the counter's gain has: temperature moves both.
+const givenDrift = 0.01
+
 // rangeOf is what is not known of a domain's step, but for its edges.
 func (e *Engine) rangeOf(d int, s *domainStep, idle units.Microjoules) attribution.Range {
-	f := &e.floors[d].last
-	return attribution.Range{
+	f := e.floors[d].last
+	if f.How == powermodel.FloorGiven {
+		f.Low, f.High = f.Low*(1-givenDrift), f.High*(1+givenDrift)
+	}
+	r := attribution.Range{
 		EnergyLow: s.low, EnergyHigh: s.high, Together: e.domains[d].Method == energy.Estimated, Odds: e.odds(d),
 		IdleLow: min(idle, max(0, f.Low.Over(s.covers))), IdleHigh: max(idle, min(f.High.Over(s.covers), s.high)),
 	}
+	if e.splits[d] == splitCPUTime {
+		r.Full, r.Brief = int64(s.covers), oddsBrief
+		if e.cfg.Weights.Frequency > 0 || !e.machine.frequencies {
+			r.Brief = oddsBriefWeighed
+		}
+	}
+	return r
 }
 
 // odds is attribution.Range.Odds of a domain. Its parts have nothing to do with each other, so they add up as errors do.
 func (e *Engine) odds(d int) float64 {
 	switch e.splits[d] {
 	case splitCPUTime, splitNobody:
-	case splitResident, splitResidentTime:
+	case splitResidentTime:
+		return oddsUsed
+	case splitResident:
 		return oddsMemory
 	default:
 		return oddsOther
