@@ -5,6 +5,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,7 @@ type Losses struct {
 	Unfollowed       uint64        // processes that the follow map had no room for
 	Recursion        uint64        // runs that the kernel skipped because the program was already running on that CPU
 	Events           uint64        // events that the ring had no room for, or that made no sense; all processes were looked at since
+	Uncounted        uint64        // slices whose events could not be read: they ran on a CPU that came online after Open; nobody has their events
 	Gone             uint64        // ends of processes, and of threads that had moved anything, that found no room: what they held is in no Task
 }
 
@@ -78,7 +80,8 @@ type Collector struct {
 	coll     *ebpf.Collection
 	links    []link.Link
 	cpus     []cpuTable
-	overflow []time.Duration // by CPU, in the last window
+	counters counters // nil without Options.Counter
+	overflow overflow
 	unmap    [][]byte
 	events   *events // nil without Options.Events
 	sizes    Sizes
@@ -112,18 +115,26 @@ func Open(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSiblings(o.Siblings, ncpu); err != nil {
+		return nil, err
+	}
 	if err := allowMemlock(); err != nil {
+		return nil, err
+	}
+	counters, err := openCounters(o.Counter, ncpu)
+	if err != nil {
 		return nil, err
 	}
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
+		counters.close()
 		return nil, explain("load the programs", err)
 	}
-	c := &Collector{coll: coll, sizes: sizes, threads: o.Threads}
+	c := &Collector{coll: coll, sizes: sizes, threads: o.Threads, counters: counters}
 	if o.Follow {
 		c.follow = newFollower(coll.Maps[eco2MapFollowed])
 	}
-	if err := c.start(ncpu, o.Events, o.Look); err != nil {
+	if err := c.start(ncpu, &o); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -131,31 +142,37 @@ func Open(o Options) (*Collector, error) {
 }
 
 // start maps the tables, attaches the programs and puts every CPU's running task on record.
-func (c *Collector) start(ncpu int, handle func(*Event), look bool) error {
+func (c *Collector) start(ncpu int, o *Options) error {
 	mem, err := c.mmap(eco2MapCpus)
 	if err != nil {
 		return err
 	}
-	c.overflow = make([]time.Duration, ncpu)
+	c.overflow = newOverflow(ncpu)
 	for cpu := range ncpu {
 		c.cpus = append(c.cpus, newCPUTable(mem, cpu, c.sizes.Slots))
+	}
+	for cpu, sibling := range o.Siblings[:min(len(o.Siblings), ncpu)] {
+		c.cpus[cpu].state.Sibling = uint32(sibling + 1)
+	}
+	if err := c.counters.give(c.coll.Maps[eco2MapCounters]); err != nil {
+		return err
 	}
 	if err := c.learn(); err != nil {
 		return err
 	}
-	if handle != nil {
-		if c.events, err = openEvents(c.coll, handle); err != nil {
+	if o.Events != nil {
+		if c.events, err = openEvents(c.coll, o.Events); err != nil {
 			return err
 		}
 	}
-	if look {
+	if o.Look {
 		if c.look, err = openLooker(c.coll); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{
 		eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgTaskRename, eco2ProgSchedProcessFork, eco2ProgSchedProcessExec,
-		eco2ProgSchedProcessExit, eco2ProgTellEnd, eco2ProgSchedSwitch,
+		eco2ProgSchedProcessExit, eco2ProgTellEnd, eco2ProgSchedSwitch, eco2ProgCostlySwitch,
 	} {
 		prog := c.coll.Programs[name]
 		if prog == nil {
@@ -197,7 +214,11 @@ func (c *Collector) edge(cpu int, parity uint32) error {
 	_, err := c.coll.Programs[eco2ProgEdge].Run(&ebpf.RunOptions{
 		Context: c.edgeCtx[:], CPU: uint32(cpu), Flags: unix.BPF_F_TEST_RUN_ON_CPU,
 	})
-	if err != nil && !errors.Is(err, unix.ENXIO) {
+	if errors.Is(err, unix.ENXIO) {
+		c.cpus[cpu].showIdle()
+		return nil
+	}
+	if err != nil {
 		return explain(fmt.Sprintf("close the open slice of cpu %d", cpu), err)
 	}
 	return nil
@@ -227,10 +248,9 @@ func (c *Collector) Drain(into []Usage) ([]Usage, error) {
 		into = c.drainCPU(into, cpu, ended)
 		st := c.cpus[cpu].state
 		spilled += uint64(st.Spilled[ended])
-		c.losses.Overflow += time.Duration(st.OverflowNs[ended])
 		c.losses.OverflowSwitches += st.OverflowSwitches[ended]
-		c.overflow[cpu] = time.Duration(st.OverflowNs[ended])
-		st.Spilled[ended], st.OverflowNs[ended], st.OverflowSwitches[ended] = 0, 0, 0
+		c.losses.Overflow += c.overflow.take(cpu, st, ended)
+		st.Spilled[ended], st.OverflowSwitches[ended] = 0, 0
 	}
 	c.losses.Spilled += spilled
 	if spilled > 0 {
@@ -280,9 +300,10 @@ func (c *Collector) usage(s *eco2Slot, cpu int) Usage {
 	}
 	return Usage{
 		Account: Account{TGID: s.Tgid, TID: tid, Start: time.Duration(s.LeaderStart), Cgroup: s.Cgroup},
-		CPU:     cpu, Time: time.Duration(s.Ns), Switches: s.Switches,
+		CPU:     cpu, Time: time.Duration(s.Ns), Beside: time.Duration(s.Beside), Counted: s.Counted, Switches: s.Switches,
 		Comm: c.comms.intern(&s.Comm), Execs: s.Execs, UID: s.Uid, PPID: s.Ppid,
-		Kernel: s.Flags&eco2SlotFlagsSLOT_KTHREAD != 0, Root: s.Root,
+		Resident: int64(min(s.Pages, 1<<40)) * int64(os.Getpagesize()),
+		Kernel:   s.Flags&eco2SlotFlagsSLOT_KTHREAD != 0, Root: s.Root,
 	}
 }
 
@@ -290,7 +311,11 @@ func (c *Collector) usage(s *eco2Slot, cpu int) Usage {
 func (c *Collector) Losses() Losses {
 	l := c.losses
 	for i := range c.cpus {
-		l.Missed += atomic.LoadUint64(&c.cpus[i].state.Missed)
+		st := c.cpus[i].state
+		l.Missed += atomic.LoadUint64(&st.Missed)
+		if c.counters != nil {
+			l.Uncounted += atomic.LoadUint64(&st.Uncounted)
+		}
 	}
 	l.Unfollowed = c.variable(eco2VarFollowLost)
 	if c.look != nil {
@@ -314,9 +339,6 @@ func (c *Collector) skipped() (n uint64) {
 	return n
 }
 
-// Overflow returns, by CPU, the time of the last window that no table had room for. The slice is the Collector's own.
-func (c *Collector) Overflow() []time.Duration { return c.overflow }
-
 // Self is this process's id as the programs see it: that of the initial pid namespace, like all that Usage and Follow have. In another
 // namespace it differs from os.Getpid.
 func (c *Collector) Self() int { return int(c.self) }
@@ -333,11 +355,11 @@ func (c *Collector) Close() error {
 	for _, l := range c.links {
 		errs = append(errs, l.Close())
 	}
-	errs = append(errs, c.events.close(), c.look.close())
+	errs = append(errs, c.events.close(), c.look.close(), c.counters.close())
 	for _, m := range c.unmap {
 		errs = append(errs, unix.Munmap(m))
 	}
-	c.links, c.unmap, c.cpus, c.events, c.look = nil, nil, nil, nil, nil
+	c.links, c.unmap, c.cpus, c.events, c.look, c.counters = nil, nil, nil, nil, nil, nil
 	c.coll.Close()
 	return errors.Join(errs...)
 }

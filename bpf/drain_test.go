@@ -40,7 +40,7 @@ type tap struct {
 	rows    []Usage
 	each    func(window []Usage)
 	missed0 uint64
-	lenient bool // windows are not held against anything
+	lenient bool // windows are not held against a clock
 }
 
 // newTap drops what ran so far, in a window that began who knows when.
@@ -63,6 +63,11 @@ func (p *tap) drain() {
 	wall := time.Since(p.last)
 	p.last = began
 	window := p.rows[from:]
+	for _, u := range window {
+		if u.Beside < 0 || u.Beside > u.Time {
+			p.t.Errorf("%v of %v beside a busy sibling: %+v", u.Beside, u.Time, u)
+		}
+	}
 	if p.lenient {
 		return
 	}

@@ -20,7 +20,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile u32 slot_mask = 1023; /* slots of one CPU and epoch, less one; a power of two less one */
 const volatile bool cgroup_v1 = false;
 const volatile bool follow = false;
-const volatile bool threads = false; /* tell threads apart: costs a slot for each */
+const volatile bool threads = false;      /* tell threads apart: costs a slot for each */
+const volatile bool smt = false;          /* sum up the time beside a busy sibling: costs a clock at each switch */
+const volatile bool count_events = false; /* costs reading a counter at each switch */
 
 /* Drains so far, to know how long ago a process exited. Only user space writes it. */
 volatile u32 drains = 0;
@@ -59,6 +61,9 @@ struct {
 	__type(value, struct follow_state);
 } followed SEC(".maps");
 
+#include "beside.h"
+#include "counter.h"
+
 static __always_inline u64 cgroup_id(struct task_struct *t)
 {
 	struct css_set *cset = BPF_CORE_READ(t, cgroups);
@@ -82,6 +87,42 @@ static __always_inline u64 leader_start(struct task_struct *t, u32 tgid)
 	return BPF_CORE_READ(t, group_leader, start_boottime);
 }
 
+/* As COUNTER in look.h, of an address space of which only the address is known. */
+#define COUNTED(mm, kind)                                                                                              \
+	({                                                                                                             \
+		s64 n = 0;                                                                                             \
+		if (bpf_core_field_exists(struct mm_struct, rss_stat))                                                 \
+			n = BPF_CORE_READ(mm, rss_stat[kind].count);                                                   \
+		else if (bpf_core_field_exists(struct mm_struct___6_1, rss_stat))                                      \
+			n = BPF_CORE_READ((struct mm_struct___6_1 *)(mm), rss_stat.count[kind].counter);               \
+		n < 0 ? 0 : (u64)n;                                                                                    \
+	})
+
+/* What a task's process holds, of which only the address is known; 0: nothing, or not known. In exit a thread has no address space any
+ * more: then its leader's, and in the last one's the most that the process ever held, as peak() in look.h has it. */
+static __always_inline u64 pages_of(struct task_struct *t, struct task_struct *leader, u32 flags)
+{
+	struct mm_struct *mm = BPF_CORE_READ(t, mm);
+	u64 most, size;
+
+	if (flags & PF_KTHREAD) /* it may borrow one */
+		return 0;
+	if (!mm)
+		mm = BPF_CORE_READ(leader, mm);
+	if (!bpf_core_field_exists(struct mm_struct, rss_stat) &&
+	    !bpf_core_field_exists(struct mm_struct___6_1, rss_stat))
+		return 0;
+	if (mm) {
+		size = COUNTED(mm, MM_FILEPAGES) + COUNTED(mm, MM_ANONPAGES) + COUNTED(mm, MM_SHMEMPAGES);
+		return size ? size : 1;
+	}
+	most = BPF_CORE_READ(t, signal, maxrss);
+	size = BPF_CORE_READ(t, active_mm, hiwater_vm);
+	if (size < BPF_CORE_READ(t, active_mm, total_vm))
+		size = BPF_CORE_READ(t, active_mm, total_vm);
+	return size < most ? size : most;
+}
+
 /* Read who the task is. A released non-leader thread may have a dangling leader: it names itself. */
 static __noinline void identify(struct slot *s, struct task_struct *t)
 {
@@ -89,6 +130,7 @@ static __noinline void identify(struct slot *s, struct task_struct *t)
 	u64 start = leader_start(t, tgid);
 	struct task_struct *leader = start ? BPF_CORE_READ(t, group_leader) : t;
 	struct task_struct *named = threads ? t : leader;
+	u32 flags;
 
 	s->tgid = tgid;
 	s->leader_start = start;
@@ -98,7 +140,9 @@ static __noinline void identify(struct slot *s, struct task_struct *t)
 	s->uid = BPF_CORE_READ(t, cred, uid.val);
 	s->ppid = start ? BPF_CORE_READ(leader, real_parent, tgid) : 0;
 	s->cgroup = cgroup_id(t);
-	s->flags = BPF_CORE_READ(t, flags) & PF_KTHREAD ? SLOT_KTHREAD : 0;
+	flags = BPF_CORE_READ(t, flags);
+	s->flags = flags & PF_KTHREAD ? SLOT_KTHREAD : 0;
+	s->pages = pages_of(t, leader, flags);
 	s->root = 0;
 	if (follow) {
 		struct follow_state *f = bpf_map_lookup_elem(&followed, &tgid);
@@ -115,6 +159,8 @@ static __always_inline void fill(struct slot *s, struct task_struct *t, u32 id, 
 	s->mm = mm;
 	s->ns = 0;
 	s->switches = 0;
+	s->beside = 0;
+	s->counted = 0;
 	identify(s, t);
 	s->id = id;
 }
@@ -162,6 +208,15 @@ static __always_inline struct slot *spill(struct cpu_state *c, u32 parity, struc
 	return bpf_map_lookup_elem(map, &key);
 }
 
+/* At the end of a slice: what there was beside it. */
+static __always_inline void look_around(struct cpu_state *c)
+{
+	if (smt && c->sibling)
+		look_beside(c);
+	if (count_events)
+		read_counter(c);
+}
+
 /* Add a slice to its account wherever that is: the cold path, and the whole of it. */
 static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 parity, s64 ns, u32 switches)
 {
@@ -194,6 +249,10 @@ static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 par
 		if (!s) {
 			c->overflow_ns[parity] += ns;
 			c->overflow_switches[parity] += switches;
+			if (smt)
+				c->overflow_beside[parity] += part_of(c, ns);
+			if (count_events)
+				c->overflow_counted[parity] += c->events;
 			return 0;
 		}
 	}
@@ -209,6 +268,10 @@ static __noinline int settle(struct cpu_state *c, struct task_struct *t, u32 par
 	}
 	s->ns += ns;
 	s->switches += switches;
+	if (smt)
+		s->beside += part_of(c, ns);
+	if (count_events)
+		s->counted += c->events;
 	return 0;
 }
 
@@ -282,7 +345,10 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 	/* A thread that calls exec swaps pids with its leader in the middle of a slice (de_thread() in fs/exec.c). */
 	if (pid && c->task == (u64)t && c->tgid == (u32)BPF_CORE_READ(t, tgid))
 		return settle(c, t, parity, now - c->start, switches);
-	/* Someone left this CPU, or came, unseen. */
+	/* Someone left this CPU, or came, unseen. How long the sibling was busy meanwhile is known of both together; who caused which events
+	 * is not. */
+	if (count_events)
+		c->events = 0;
 	if (c->pid)
 		settle_left(c, parity);
 	if (!pid)
@@ -303,8 +369,8 @@ static __noinline int unmatched(struct cpu_state *c, struct task_struct *t, u32 
 #include "events.h"
 #include "look.h"
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+/* costly is constant: without it nothing of beside.h and counter.h is left in here. */
+static __always_inline int switched(struct task_struct *prev, struct task_struct *next, bool costly)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
@@ -314,6 +380,8 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 
 	if (!c)
 		return 0;
+	if (costly)
+		look_around(c);
 	parity = c->epoch & 1;
 	if (c->pid != pid) {
 		unmatched(c, prev, parity, now, 1);
@@ -333,6 +401,10 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 		if (ns >= 0 && s->id == id && s->start == start && s->css == (u64)prev->cgroups && s->mm == mm) {
 			s->ns += ns;
 			s->switches++;
+			if (costly && smt)
+				s->beside += part_of(c, ns);
+			if (costly && count_events)
+				s->counted += c->events;
 		} else {
 			settle(c, prev, parity, ns, 1);
 		}
@@ -345,7 +417,22 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 	c->pid = next->pid;
 	c->tgid = next->tgid;
 	c->left_before = next->nvcsw + next->nivcsw;
+	if (costly && smt)
+		mark_busy(c, c->pid);
 	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switched(prev, next, false);
+}
+
+/* In its place with the knobs smt and count_events. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(costly_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switched(prev, next, true);
 }
 
 /* Run by user space on a CPU that is not idle (BPF_PROG_TEST_RUN, an interrupt on that CPU, so no switch can happen meanwhile):
@@ -364,6 +451,7 @@ int edge(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!c)
 		return 0;
+	look_around(c);
 	if (c->pid != pid)
 		unmatched(c, t, parity, now, 0);
 	else if (pid)
@@ -375,6 +463,8 @@ int edge(struct bpf_raw_tracepoint_args *ctx)
 	c->pid = pid;
 	c->tgid = BPF_CORE_READ(t, tgid);
 	c->left_before = times_left(t);
+	if (smt)
+		mark_busy(c, pid);
 	return 0;
 }
 

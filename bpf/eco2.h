@@ -19,9 +19,8 @@ struct slot {
 	u64 mm;  /* address space when comm was read: there is another one after exec, none in exit */
 	u64 ns;  /* CPU time */
 	u64 switches; /* switch-outs */
-	u64 cgroup;   /* kernfs id of the cgroup */
-	u32 uid;      /* real uid in the initial user namespace */
-	u32 ppid;     /* tgid of the leader's parent */
+	u64 beside;   /* of ns: while the other CPU of the core was busy */
+	u64 counted;  /* events */
 
 	char comm[TASK_COMM_LEN]; /* leader's or thread's; ends at its first NUL, what follows may be an older name's */
 	enum slot_flags flags;
@@ -29,7 +28,10 @@ struct slot {
 	u32 execs; /* self_exec_id when comm was read: the higher one has the newer name */
 	u32 tgid;
 	u64 leader_start; /* leader's start_boottime; 0: unknown */
-	u64 reserved[3];
+	u64 cgroup;       /* kernfs id of the cgroup */
+	u32 uid;          /* real uid in the initial user namespace */
+	u32 ppid;         /* tgid of the leader's parent */
+	u64 pages;        /* that the process held when comm was read, in its page tables; see holding.pages */
 };
 
 /* A real-time task as it last left a CPU. */
@@ -49,17 +51,28 @@ struct cpu_state {
 	u64 start; /* its sum_exec_runtime then */
 	u32 pid;   /* its pid: 0 is the idle task */
 	u32 tgid;
-	u32 epoch; /* its lowest bit chooses the slots that are written; only user space changes it */
-	u32 unused;
-	u64 missed; /* slices whose beginning or end was not traced: dropped, never charged to another task */
+	u32 epoch;   /* its lowest bit chooses the slots that are written; only user space changes it */
+	u32 sibling; /* index + 1 of the other CPU of the core; 0: none. Written by user space, before attach */
+	u64 missed;  /* slices whose beginning or end was not traced: dropped, never charged to another task */
 
 	u32 head[2];    /* by epoch: index + 1 of the slot filled last */
 	u32 spilled[2]; /* by epoch: accounts in the spill map */
 	u64 overflow_ns[2];
 	u64 overflow_switches[2];
 	u64 left_before; /* how often the task on record had left a CPU when it came */
-	u64 reserved[4];
-	struct left left[LEFT_SLOTS]; /* by pid; four cache lines in all: no CPU writes another one's */
+	u64 overflow_beside[2];
+	u64 overflow_counted[2];
+	struct left left[LEFT_SLOTS]; /* by pid */
+
+	/* Only with the knobs smt and count_events, see beside.h and counter.h. */
+	u64 busy;         /* until when, or since: see busy_time(). What the sibling reads */
+	u64 since;        /* when this CPU looked last */
+	u64 sibling_busy; /* how long the sibling had been busy then */
+	u64 part;         /* of the time between the last two looks: while it was busy, in units of 1 / WHOLE */
+	u64 counter;      /* at the last look; NOT_READ: it could not be */
+	u64 events;       /* between the last two looks */
+	u64 uncounted;    /* slices whose events could not be read */
+	u64 reserved;     /* five cache lines in all: no CPU writes another one's */
 };
 
 struct spill_key {

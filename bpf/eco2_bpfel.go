@@ -27,15 +27,24 @@ type eco2CpuState struct {
 	Pid              uint32
 	Tgid             uint32
 	Epoch            uint32
-	Unused           uint32
+	Sibling          uint32
 	Missed           uint64
 	Head             [2]uint32
 	Spilled          [2]uint32
 	OverflowNs       [2]uint64
 	OverflowSwitches [2]uint64
 	LeftBefore       uint64
-	Reserved         [4]uint64
+	OverflowBeside   [2]uint64
+	OverflowCounted  [2]uint64
 	Left             [4]eco2Left
+	Busy             uint64
+	Since            uint64
+	SiblingBusy      uint64
+	Part             uint64
+	Counter          uint64
+	Events           uint64
+	Uncounted        uint64
+	Reserved         uint64
 }
 
 type eco2Event struct {
@@ -126,16 +135,18 @@ type eco2Slot struct {
 	Mm          uint64
 	Ns          uint64
 	Switches    uint64
-	Cgroup      uint64
-	Uid         uint32
-	Ppid        uint32
+	Beside      uint64
+	Counted     uint64
 	Comm        [16]int8
 	Flags       eco2SlotFlags
 	Root        uint32
 	Execs       uint32
 	Tgid        uint32
 	LeaderStart uint64
-	Reserved    [3]uint64
+	Cgroup      uint64
+	Uid         uint32
+	Ppid        uint32
+	Pages       uint64
 }
 
 type eco2SlotFlags uint32
@@ -156,6 +167,7 @@ type eco2SpillKey struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	eco2MapCounters          = "counters"
 	eco2MapCpus              = "cpus"
 	eco2MapEnds              = "ends"
 	eco2MapEvents            = "events"
@@ -166,6 +178,7 @@ const (
 	eco2ProgCgroupMkdir      = "cgroup_mkdir"
 	eco2ProgCgroupRename     = "cgroup_rename"
 	eco2ProgCgroupRmdir      = "cgroup_rmdir"
+	eco2ProgCostlySwitch     = "costly_switch"
 	eco2ProgEdge             = "edge"
 	eco2ProgFindTasks        = "find_tasks"
 	eco2ProgLearn            = "learn"
@@ -177,6 +190,7 @@ const (
 	eco2ProgTaskRename       = "task_rename"
 	eco2ProgTellEnd          = "tell_end"
 	eco2VarCgroupV1          = "cgroup_v1"
+	eco2VarCountEvents       = "count_events"
 	eco2VarCounts            = "counts"
 	eco2VarDrains            = "drains"
 	eco2VarEndsLost          = "ends_lost"
@@ -189,6 +203,7 @@ const (
 	eco2VarRingHalf          = "ring_half"
 	eco2VarSelfTgid          = "self_tgid"
 	eco2VarSlotMask          = "slot_mask"
+	eco2VarSmt               = "smt"
 	eco2VarTell              = "tell"
 	eco2VarThreads           = "threads"
 )
@@ -238,6 +253,7 @@ type eco2ProgramSpecs struct {
 	CgroupMkdir      *ebpf.ProgramSpec `ebpf:"cgroup_mkdir"`
 	CgroupRename     *ebpf.ProgramSpec `ebpf:"cgroup_rename"`
 	CgroupRmdir      *ebpf.ProgramSpec `ebpf:"cgroup_rmdir"`
+	CostlySwitch     *ebpf.ProgramSpec `ebpf:"costly_switch"`
 	Edge             *ebpf.ProgramSpec `ebpf:"edge"`
 	FindTasks        *ebpf.ProgramSpec `ebpf:"find_tasks"`
 	Learn            *ebpf.ProgramSpec `ebpf:"learn"`
@@ -254,6 +270,7 @@ type eco2ProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type eco2MapSpecs struct {
+	Counters  *ebpf.MapSpec `ebpf:"counters"`
 	Cpus      *ebpf.MapSpec `ebpf:"cpus"`
 	Ends      *ebpf.MapSpec `ebpf:"ends"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
@@ -268,6 +285,7 @@ type eco2MapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type eco2VariableSpecs struct {
 	CgroupV1    *ebpf.VariableSpec `ebpf:"cgroup_v1"`
+	CountEvents *ebpf.VariableSpec `ebpf:"count_events"`
 	Counts      *ebpf.VariableSpec `ebpf:"counts"`
 	Drains      *ebpf.VariableSpec `ebpf:"drains"`
 	EndsLost    *ebpf.VariableSpec `ebpf:"ends_lost"`
@@ -280,6 +298,7 @@ type eco2VariableSpecs struct {
 	RingHalf    *ebpf.VariableSpec `ebpf:"ring_half"`
 	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
 	SlotMask    *ebpf.VariableSpec `ebpf:"slot_mask"`
+	Smt         *ebpf.VariableSpec `ebpf:"smt"`
 	Tell        *ebpf.VariableSpec `ebpf:"tell"`
 	Threads     *ebpf.VariableSpec `ebpf:"threads"`
 }
@@ -304,6 +323,7 @@ func (o *eco2Objects) Close() error {
 //
 // It can be passed to loadEco2Objects or ebpf.CollectionSpec.LoadAndAssign.
 type eco2Maps struct {
+	Counters  *ebpf.Map `ebpf:"counters"`
 	Cpus      *ebpf.Map `ebpf:"cpus"`
 	Ends      *ebpf.Map `ebpf:"ends"`
 	Events    *ebpf.Map `ebpf:"events"`
@@ -315,6 +335,7 @@ type eco2Maps struct {
 
 func (m *eco2Maps) Close() error {
 	return _Eco2Close(
+		m.Counters,
 		m.Cpus,
 		m.Ends,
 		m.Events,
@@ -330,6 +351,7 @@ func (m *eco2Maps) Close() error {
 // It can be passed to loadEco2Objects or ebpf.CollectionSpec.LoadAndAssign.
 type eco2Variables struct {
 	CgroupV1    *ebpf.Variable `ebpf:"cgroup_v1"`
+	CountEvents *ebpf.Variable `ebpf:"count_events"`
 	Counts      *ebpf.Variable `ebpf:"counts"`
 	Drains      *ebpf.Variable `ebpf:"drains"`
 	EndsLost    *ebpf.Variable `ebpf:"ends_lost"`
@@ -342,6 +364,7 @@ type eco2Variables struct {
 	RingHalf    *ebpf.Variable `ebpf:"ring_half"`
 	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
 	SlotMask    *ebpf.Variable `ebpf:"slot_mask"`
+	Smt         *ebpf.Variable `ebpf:"smt"`
 	Tell        *ebpf.Variable `ebpf:"tell"`
 	Threads     *ebpf.Variable `ebpf:"threads"`
 }
@@ -353,6 +376,7 @@ type eco2Programs struct {
 	CgroupMkdir      *ebpf.Program `ebpf:"cgroup_mkdir"`
 	CgroupRename     *ebpf.Program `ebpf:"cgroup_rename"`
 	CgroupRmdir      *ebpf.Program `ebpf:"cgroup_rmdir"`
+	CostlySwitch     *ebpf.Program `ebpf:"costly_switch"`
 	Edge             *ebpf.Program `ebpf:"edge"`
 	FindTasks        *ebpf.Program `ebpf:"find_tasks"`
 	Learn            *ebpf.Program `ebpf:"learn"`
@@ -370,6 +394,7 @@ func (p *eco2Programs) Close() error {
 		p.CgroupMkdir,
 		p.CgroupRename,
 		p.CgroupRmdir,
+		p.CostlySwitch,
 		p.Edge,
 		p.FindTasks,
 		p.Learn,

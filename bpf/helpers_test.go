@@ -23,6 +23,8 @@ func init() {
 		"bursts":      helperBursts,
 		"fifobursts":  helperFIFOBursts,
 		"fifo":        helperFIFO,
+		"duty":        helperDuty,
+		"faults":      helperFaults,
 		"threads":     helperThreads,
 		"ping":        helperPing,
 		"pong":        helperPong,

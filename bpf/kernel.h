@@ -31,6 +31,7 @@ typedef __s64 s64;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -45,6 +46,15 @@ enum {
 };
 enum {
 	BPF_RB_AVAIL_DATA = 0,
+};
+enum {
+	BPF_F_CURRENT_CPU = 0xffffffffULL,
+};
+
+struct bpf_perf_event_value {
+	u64 counter;
+	u64 enabled;
+	u64 running;
 };
 
 #define PF_EXITING 0x00000004 /* include/linux/sched.h */

@@ -3,6 +3,7 @@ package bpf
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
@@ -54,6 +55,15 @@ func (o *Options) spec(s Sizes, ncpu int) (*ebpf.CollectionSpec, error) {
 		delete(spec.Programs, eco2ProgLookAtTasks)
 		delete(spec.Programs, eco2ProgTellEnd)
 	}
+	if o.Counter != nil {
+		spec.Maps[eco2MapCounters].MaxEntries = uint32(ncpu)
+	}
+	smt := slices.ContainsFunc(o.Siblings, func(cpu int) bool { return cpu >= 0 })
+	if smt || o.Counter != nil {
+		delete(spec.Programs, eco2ProgSchedSwitch)
+	} else {
+		delete(spec.Programs, eco2ProgCostlySwitch)
+	}
 	tell := o.Events != nil
 	if !tell {
 		for _, name := range []string{eco2ProgSchedProcessExec, eco2ProgTaskRename, eco2ProgCgroupMkdir, eco2ProgCgroupRename, eco2ProgCgroupRmdir, eco2ProgFindTasks} {
@@ -67,6 +77,7 @@ func (o *Options) spec(s Sizes, ncpu int) (*ebpf.CollectionSpec, error) {
 	knobs := map[string]any{
 		eco2VarSlotMask: uint32(s.Slots - 1), eco2VarCgroupV1: o.CgroupV1, eco2VarFollow: o.Follow, eco2VarThreads: o.Threads,
 		eco2VarTell: tell, eco2VarHierarchy: int32(o.Hierarchy), eco2VarRingHalf: uint32(s.Ring / 2),
+		eco2VarSmt: smt, eco2VarCountEvents: o.Counter != nil,
 	}
 	for name, v := range knobs {
 		if err := spec.Variables[name].Set(v); err != nil {

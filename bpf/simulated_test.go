@@ -20,7 +20,7 @@ func simulated(tb testing.TB, ncpu int) *Collector {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &Collector{sizes: s, overflow: make([]time.Duration, ncpu)}
+	c := &Collector{sizes: s, overflow: newOverflow(ncpu)}
 	mem := make([]byte, tableSize(s.Slots)*ncpu)
 	for cpu := range ncpu {
 		c.cpus = append(c.cpus, newCPUTable(mem, cpu, s.Slots))

@@ -98,6 +98,7 @@ func attach(m *measureFlags, cfg engine.Config, pids []int, duration time.Durati
 		return err
 	}
 	defer s.close()
+	cfg.Weights = m.weights // those that this machine can tell of
 	if cfg.Selected {
 		if err := s.samePIDs(m.procfs); err != nil {
 			return err

@@ -171,6 +171,7 @@ func doctorMachine(m *machineFlags) int {
 	} else {
 		finding("ok", "topology", fmt.Sprintf("%d CPUs online, %d socket(s)", len(mach.topo.CPUsOf(-1, -1)), len(mach.topo.Sockets())), "")
 	}
+	doctorSplit(m, &mach)
 	source, reasons, err := mach.detect(m)
 	for _, r := range reasons {
 		state := "ok"

@@ -71,6 +71,7 @@ func record(m *measureFlags, cfg engine.Config, path string, duration time.Durat
 		return err
 	}
 	defer s.close()
+	cfg.Weights = m.weights // those that this machine can tell of
 	rec, err := openRecorder(path, s, m, &cfg)
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func openRecorder(path string, s *session, m *measureFlags, cfg *engine.Config) 
 	}
 	r.rec, err = recording.Record(&s.parts, recording.Header{
 		Program: strings.TrimSpace("eco2-bpf " + version), Reasons: s.reasons, Factor: cfg.Factor, PUE: cfg.PUE, Processes: int(min(memory/rememberBytes, 1<<20)),
-		Selected: cfg.Selected, Threads: m.by == engine.ByThread,
+		Selected: cfg.Selected, Threads: m.by == engine.ByThread, Siblings: s.siblings, Counter: s.counter, Resident: true,
 	}, r.file)
 	if err != nil {
 		return nil, errors.Join(err, r.closeFile())

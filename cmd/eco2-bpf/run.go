@@ -94,6 +94,7 @@ func measureCommand(m *measureFlags, cfg engine.Config, cmd *exec.Cmd, windows, 
 		return 0, err
 	}
 	defer s.close()
+	cfg.Weights = m.weights // those that this machine can tell of
 	start := (*exec.Cmd).Start
 	var own commandCgroup
 	if cgroupNew {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/eco2-bpf/eco2-bpf/attribution"
 	"github.com/eco2-bpf/eco2-bpf/bpf"
 	"github.com/eco2-bpf/eco2-bpf/intensity"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
@@ -29,6 +30,10 @@ type session struct {
 	parts      engine.Parts
 	reasons    []energy.Reason
 	containers *container.Resolver
+	reserved   *host.Reservations // nil: nobody asked
+	siblings   bool               // time beside a busy sibling is counted
+	counter    string             // the event that is counted; empty: none
+	busy       *host.Busy
 	reads      []string // directories that the loop reads
 	closers    []func() error
 }
@@ -120,13 +125,19 @@ func open(f *measureFlags, follow bool) (s *session, err error) {
 		return s, err
 	}
 	s.closers = append(s.closers, busy.Close)
+	s.busy = busy
 	s.reads = loopReads(&f.machineFlags, cg)
 	s.parts = engine.Parts{
 		Source: source, Busy: busy, BusySource: busy.How, Topology: m.topo, Host: host.Describe(m.topo),
 		Model: m.model, Users: identity.ReadUsers(""), BootTime: host.BootTime(),
 	}
 	s.parts.Host.MemoryBytes = m.memoryBytes
-	if err := s.attach(f, cg, follow); err != nil {
+	if f.idle == attribution.Reservation.String() {
+		if err := s.reservations(cg, s.parts.Host.CPUs); err != nil {
+			return s, err
+		}
+	}
+	if err := s.attach(f, &m, cg, follow); err != nil {
 		return s, err
 	}
 	// Loading the programs took the kernel's type information into memory; the loop needs none of it.
@@ -138,7 +149,7 @@ func open(f *measureFlags, follow bool) (s *session, err error) {
 const rememberBytes = 1024
 
 // attach loads the programs and learns who is there.
-func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
+func (s *session) attach(f *measureFlags, m *machine, cg host.Cgroups, follow bool) error {
 	memory, err := parseBytes(f.memory)
 	if err != nil {
 		return err
@@ -155,10 +166,15 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	if procfs != "" {
 		p.Program = func(k identity.ProcessKey) (string, string, int) { return identity.ReadProgram(procfs, k) }
 	}
-	s.collector, err = bpf.Open(bpf.Options{
+	o := bpf.Options{
 		Memory: memory, PIDMax: host.PIDMax(f.procfs), CgroupV1: cg.V1, Hierarchy: cg.Hierarchy, Follow: follow,
-		Threads: f.by == engine.ByThread, Look: engine.Looks(p.Source.Domains(), p.DRAM), Events: engine.Listen(p.Processes, cgroups, containers, procfs), BTF: os.Getenv(btfEnv),
-	})
+		Threads: f.by == engine.ByThread, Events: s.listen(engine.Listen(p.Processes, cgroups, containers, procfs)), BTF: os.Getenv(btfEnv),
+	}
+	if err := s.splitBy(f, m, &o); err != nil {
+		return err
+	}
+	o.Look = engine.Looks(p.Source.Domains(), p.DRAM)
+	s.collector, err = bpf.Open(o)
 	var budget *bpf.BudgetError
 	switch {
 	case errors.As(err, &budget):
@@ -168,6 +184,12 @@ func (s *session) attach(f *measureFlags, cg host.Cgroups, follow bool) error {
 	}
 	s.closers = append(s.closers, s.collector.Close)
 	p.Collector = s.collector
+	if s.siblings = o.Siblings != nil; o.Counter != nil {
+		s.counter = dramMisses
+	}
+	if counts, _ := bpf.CountsInterrupts(); counts && s.busy.CountInterrupts() == nil {
+		p.Interrupts = s.busy
+	}
 	if looks := engine.Looks(p.Source.Domains(), p.DRAM); looks && !s.collector.CountsResident() {
 		s.reasons = append(s.reasons, energy.Reason{Source: "memory", Text: "this kernel's count of a process's memory is of an unknown form: the memory's energy is idle, or nobody's"})
 	} else if looks && !s.collector.CountsIO() {

@@ -203,6 +203,7 @@ func (e *Engine) lossesOf(a *accumulator) snapshot.Losses {
 	l.Recursion = now.Recursion - a.losses.Recursion
 	l.Events = now.Events - a.losses.Events
 	l.Gone = now.Gone - a.losses.Gone
+	l.Uncounted = now.Uncounted - a.losses.Uncounted
 	l.UnseenSeconds = a.unseen.Seconds()
 	if a.isTotal {
 		l.UnknownCgroups = e.parts.Cgroups.Unknown()

@@ -166,6 +166,7 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 	add(l.UnknownCgroups, "cgroups gone before they were named")
 	add(l.UnknownProcesses, "processes without a program or parents")
 	add(l.Events, "events of processes and cgroups lost")
+	add(l.Uncounted, "slices whose cache misses were not counted")
 	add(l.Gone, "ends whose memory and disk use found no room")
 	add(l.MarkedDomains, "incomplete energy readings")
 	add(l.BusyUnread, "times without the kernel's busy time")

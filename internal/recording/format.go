@@ -49,6 +49,7 @@ const (
 	edgeKHz                     // frequencies were read
 	edgeReserved                // reservations were read: as they were at the edge before
 	edgeReservedNew             // or other ones, which follow
+	edgeUncounted               // more slices have gone uncounted
 )
 
 // Bits of a sample's flags: what is not told is as it was.

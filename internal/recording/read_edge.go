@@ -93,7 +93,7 @@ func (r *Reader) edge(d *decoder, e *engine.Edge) {
 	l := &prev.losses
 	e.Losses = bpf.Losses{
 		Missed: uint64(l[0]), Overflow: time.Duration(l[1]), OverflowSwitches: uint64(l[2]), Spilled: uint64(l[3]),
-		Unfollowed: uint64(l[4]), Recursion: uint64(l[5]), Events: uint64(l[6]), Gone: uint64(l[7]),
+		Unfollowed: uint64(l[4]), Recursion: uint64(l[5]), Events: uint64(l[6]), Gone: uint64(l[7]), Uncounted: uint64(prev.uncounted),
 	}
 }
 

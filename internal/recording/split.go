@@ -25,6 +25,9 @@ func (w *writer) splitFlags(edge *engine.Edge) (flags uint64) {
 	if len(edge.KHz) > 0 {
 		flags |= edgeKHz
 	}
+	if uncounted(edge) > w.prev.uncounted {
+		flags |= edgeUncounted
+	}
 	if edge.Reserved == nil {
 		return flags
 	}
@@ -96,7 +99,12 @@ func (w *writer) split(flags uint64, edge *engine.Edge) {
 			e.uint(uint64(r.Parts))
 		}
 	}
+	if flags&edgeUncounted != 0 {
+		e.grown(&prev.uncounted, uncounted(edge))
+	}
 }
+
+func uncounted(edge *engine.Edge) int64 { return int64(min(edge.Losses.Uncounted, maxSum)) }
 
 // split reads what writer.split has written. What the edge does not tell is nil, or 0.
 func (r *Reader) split(d *decoder, flags uint64, e *engine.Edge) {
@@ -141,6 +149,9 @@ func (r *Reader) split(d *decoder, flags uint64, e *engine.Edge) {
 	}
 	if flags&edgeReservedNew != 0 {
 		r.reservations(d)
+	}
+	if flags&edgeUncounted != 0 {
+		d.grown(&prev.uncounted, &r.sums.losses)
 	}
 	if flags&(edgeReserved|edgeReservedNew) == 0 {
 		e.Reserved = nil

@@ -28,6 +28,7 @@ type state struct {
 	busy           []int64 // by CPU
 	samples        []sample
 	losses         [8]int64
+	uncounted      int64
 	resident       []int64 // by who, of tasks
 	ran            []int64 // by who: resident, of usages
 	interrupts     []int64 // by CPU; likewise

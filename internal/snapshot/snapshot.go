@@ -177,6 +177,7 @@ type Losses struct {
 	UnknownCgroups   uint64  `json:"unknown_cgroups"`   // cgroups gone before their path was read
 	UnknownProcesses uint64  `json:"unknown_processes"` // processes of which nothing is known but what their account carries
 	Events           uint64  `json:"events"`            // lost of those that tell of processes and cgroups; all processes were looked at since
+	Uncounted        uint64  `json:"uncounted"`         // slices whose cache misses could not be read: on CPUs that came online later
 	Gone             uint64  `json:"gone"`              // threads and processes that ended and found no room to tell what they held and moved
 	MarkedDomains    uint64  `json:"marked_domains"`    // readings of a domain with a mark
 	BusyUnread       uint64  `json:"busy_unread"`       // readings of the kernel's busy time that did not work
