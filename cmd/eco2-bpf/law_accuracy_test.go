@@ -47,7 +47,7 @@ func lawAccuracy(t *testing.T, idle string, quiet time.Duration, tolerance float
 	tree := lawNewTree(t, "")
 	steady, duty, storm := lawStart(t, "steady", load), lawStart(t, "duty", load), lawStart(t, "storm", load)
 	loads := []*lawLoad{steady, duty, storm}
-	a := lawRunAttach(t, 2*time.Minute, "--sysfs", tree.sysfs, "--source", "rapl", "--idle-watts", idle)
+	a := lawRunAttach(t, 2*time.Minute, "--sysfs", tree.sysfs, "--source", "rapl", "--idle-watts", idle, "--dram", "cpu_time") // as the law goes
 	began := time.Now()
 	time.Sleep(quiet)
 	released := time.Now()

@@ -121,7 +121,7 @@ func TestLawSelection(t *testing.T) {
 	load := 4 * time.Second
 	steady, duty, storm := lawStart(t, "steady", load), lawStart(t, "duty", load), lawStart(t, "storm", load)
 	loads := []*lawLoad{steady, duty, storm}
-	a := lawRunAttach(t, time.Minute, "--sysfs", tree.sysfs, "--source", "rapl", "--idle-watts", "package-0=20,dram-0=1",
+	a := lawRunAttach(t, time.Minute, "--sysfs", tree.sysfs, "--source", "rapl", "--idle-watts", "package-0=20,dram-0=1", "--dram", "cpu_time",
 		"-p", strconv.Itoa(storm.pid()), "-p", strconv.Itoa(duty.pid()))
 	for _, l := range loads {
 		l.release(t)

@@ -97,7 +97,7 @@ func (e *bench) startOurs() error {
 				return err
 			}
 			var err error
-			flags := append([]string{"-i", "1s", "--sysfs", m.Sysfs, "--source", "rapl"}, a.flags...)
+			flags := append([]string{"-i", "1s", "--sysfs", m.Sysfs, "--source", "rapl", "--dram", "cpu_time"}, a.flags...)
 			if a.Attach, err = StartAttach(exec.Command(e.Program), dir, flags...); err != nil {
 				return err
 			}
