@@ -13,14 +13,15 @@ type Weights struct {
 	Hybrid float64
 }
 
-// What stands for each where the user names it without a factor.
+// What stands for each where the user names it without a factor. They are learned on machines that were drawn, and shown on others
+// (docs/accuracy.md); what fits the one machine is better by far.
 const (
-	// DefaultFrequency lies between voltage that stays and voltage that follows in proportion.
-	DefaultFrequency = 2
-	// DefaultSMT: both threads of a core together use 15 % more than one alone (METRION, arXiv 2512.06806); 10 % by HaPPy (ATC'14).
-	DefaultSMT = 0.575
-	// DefaultHybrid is an efficiency core's power at work, against a performance core's. Parts differ by two either way.
-	DefaultHybrid = 0.35
+	// DefaultFrequency lies between voltage that stays and voltage that follows in proportion: leakage and what CPUs share follow less.
+	DefaultFrequency = 1.5
+	// DefaultSMT: both threads of a core together use 20 % more than one alone. 10 % by HaPPy (ATC'14), 15 % by METRION (arXiv 2512.06806).
+	DefaultSMT = 0.6
+	// DefaultHybrid is an efficiency core's power at work, against a performance core's at the same frequency. Parts differ by two either way.
+	DefaultHybrid = 0.5
 )
 
 // Any tells whether something is weighed.

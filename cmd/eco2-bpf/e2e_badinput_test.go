@@ -49,7 +49,7 @@ var badFlags = []struct{ flags, want string }{
 	{"-o xml", `-o|"xml"|table, json`},
 	{"--idle none", `--idle|"none"|separate, active, equal, reservation`},
 	{"--weights speed", `--weights|"speed"|frequency[=EXPONENT]`},
-	{"--weights smt=2", "--weights smt=2|from 0.001 to 1|0.575"},
+	{"--weights smt=2", "--weights smt=2|from 0.001 to 1|0.6"},
 	{"--weights auto,smt", "--weights|give auto alone"},
 	{"--dram magic", `--dram|"magic"|auto, resident_set_cpu_time`},
 	{"--explain=,", "--explain|a PID|idle, unattributed"},

@@ -41,13 +41,13 @@ func isUsage(t *testing.T, what string, err error, want string) {
 func TestWeightsFlag(t *testing.T) {
 	for text, want := range map[string]attribution.Weights{
 		"none":                             {},
-		"auto":                             {Frequency: 2, SMT: 0.575, Hybrid: 0.35},
-		"frequency":                        {Frequency: 2},
+		"auto":                             {Frequency: 1.5, SMT: 0.6, Hybrid: 0.5},
+		"frequency":                        {Frequency: 1.5},
 		"frequency=0":                      {},
 		"frequency=4":                      {Frequency: 4},
-		"smt":                              {SMT: 0.575},
+		"smt":                              {SMT: 0.6},
 		"smt=1":                            {SMT: 1},
-		"hybrid,smt=0.001":                 {SMT: 0.001, Hybrid: 0.35},
+		"hybrid,smt=0.001":                 {SMT: 0.001, Hybrid: 0.5},
 		"hybrid=0.5,frequency=1.5,smt=.61": {Frequency: 1.5, SMT: 0.61, Hybrid: 0.5},
 	} {
 		s, err := splitOfArgs("--weights", text)
@@ -60,15 +60,15 @@ func TestWeightsFlag(t *testing.T) {
 		"speed":             "--weights|speed|frequency[=EXPONENT],smt[=FACTOR],hybrid[=FACTOR]",
 		"Frequency":         "--weights|frequency[=EXPONENT]",
 		"smt,":              "--weights|frequency[=EXPONENT]",
-		"frequency=4.01":    "--weights frequency=4.01|from 0 to 4|such as 2",
+		"frequency=4.01":    "--weights frequency=4.01|from 0 to 4|such as 1.5",
 		"frequency=-1":      "--weights frequency=-1|from 0 to 4",
 		"frequency=":        "--weights frequency=|from 0 to 4",
 		"frequency=NaN":     "frequency=NaN|from 0 to 4",
-		"smt=0":             "smt=0|from 0.001 to 1|such as 0.575",
+		"smt=0":             "smt=0|from 0.001 to 1|such as 0.6",
 		"smt=1.1":           "smt=1.1|from 0.001 to 1",
 		"smt=-0.5":          "smt=-0.5|from 0.001 to 1",
 		"smt=+Inf":          "smt=+Inf|from 0.001 to 1",
-		"hybrid=0":          "hybrid=0|from 0.001 to 1|such as 0.35",
+		"hybrid=0":          "hybrid=0|from 0.001 to 1|such as 0.5",
 		"hybrid=2":          "hybrid=2|from 0.001 to 1",
 		"smt=x":             "smt=x|from 0.001 to 1",
 		"smt=1=1":           "smt=1=1|from 0.001 to 1",
@@ -154,7 +154,7 @@ func TestRecordingsWithoutWhatASplitNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := lacks(func(h *recording.Header) { h.Siblings, h.Topology = false, nil })
-	if err := s.checkRecorded(one, attribution.Equal); err != nil || s.weights != (attribution.Weights{Frequency: 2}) {
+	if err := s.checkRecorded(one, attribution.Equal); err != nil || s.weights != (attribution.Weights{Frequency: 1.5}) {
 		t.Errorf("auto: %+v, %v", s.weights, err)
 	}
 	if s, _ = splitOfArgs("--weights", "auto"); s.checkRecorded(&recording.Header{}, attribution.Separate) != nil || s.weights.Any() {

@@ -13,7 +13,8 @@ type Goal struct {
 	Met           bool
 }
 
-// What must be reached. weighing are the scenarios where weights are all that tells tools apart: instructions cost the same.
+// What must be reached. weighing are the scenarios that are held to it one by one, where weights are all that tells tools apart: instructions
+// cost the same. How well weights by frequency do hangs on the machine; they are held to it on drawn ones, see TestPopulation.
 const (
 	mostLinear   = 0.01 // error per process, 95th percentile, on a linear machine
 	mostOfBest   = 0.5  // of the best peer's error, where weights count
@@ -22,7 +23,7 @@ const (
 )
 
 var (
-	weighing = []string{"smt", "frequency"}
+	weighing = []string{"smt"}
 	storming = []string{"storm", "reuse"}
 )
 
@@ -49,7 +50,7 @@ func goals(reports []*Report) []Goal {
 		l := r.line(ourGiven)
 		return fmt.Sprintf("%s (learned: %s)", percent(l.P95), percent(r.line(ourTool).P95)), l.P95 <= mostLinear, r.Linear && !math.IsNaN(l.P95)
 	})
-	check(fmt.Sprintf("SMT and frequency, weighted: median and p95 at most %s of the best peer's", percent(mostOfBest)), func(r *Report) (string, bool, bool) {
+	check(fmt.Sprintf("SMT, weighted: median and p95 at most %s of the best peer's", percent(mostOfBest)), func(r *Report) (string, bool, bool) {
 		l, best := r.line(ourWeighted), r.best()
 		if best == nil {
 			return "", false, false

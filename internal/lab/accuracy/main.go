@@ -28,12 +28,21 @@ func mainly(args []string, out io.Writer) error {
 	dir := f.String("o", "", "folder for accuracy.md, whose tables are written anew, and accuracy/*.svg; empty: they are not written")
 	only := f.String("only", "", "one scenario")
 	program := f.String("live", "", "path of eco2-bpf: run it on this machine, beside the peers' formulas, and nothing else; needs root")
+	population := f.Bool("population", false, "learn weights on machines that are drawn, show them on others, and nothing else; -short: on few")
+	drawn := f.String("drawn", "", "file with what -population has printed, for the page; empty: what the page has stays")
 	with := f.String("with", "", "file with what -live has printed, for the page; empty: what the page has stays")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if *program != "" {
 		return runLive(out, *program, *short)
+	}
+	if *population {
+		machines := 20
+		if *short {
+			machines = 4
+		}
+		return runPopulation(out, machines)
 	}
 	scenarios := sim.Scenarios()
 	if *short {
@@ -59,6 +68,13 @@ func mainly(args []string, out io.Writer) error {
 				return err
 			}
 			texts["live"] = "```text\n" + string(text) + "```\n"
+		}
+		if *drawn != "" {
+			text, err := os.ReadFile(*drawn)
+			if err != nil {
+				return err
+			}
+			texts["population"] = string(text)
 		}
 		if err := write(*dir, reports, texts); err != nil {
 			return err
