@@ -16,7 +16,8 @@ type Range struct {
 	// the same. At least 1.
 	Odds float64
 	// Brief is how many times more that is for a row that hardly ran: it may have been on a CPU that was slow, or have woken a package by
-	// itself. Full is the weight of a row that ran on one CPU all the time, of which that is not so. 0: as for all.
+	// itself. Full is the weight of a row that ran on one CPU all the time, of which that is not so; in between it goes down in proportion.
+	// 0: as for all.
 	Brief float64
 	Full  int64
 }
@@ -96,11 +97,11 @@ func (l *Ledger) bounds(d int, is Range, missed bool, p Part) (low, high units.M
 	}
 	r := is.Odds
 	if is.Brief > 1 && p.Weight < is.Full {
-		r *= math.Pow(is.Brief, 1-float64(p.Weight)/float64(is.Full))
+		r *= 1 + (is.Brief-1)*(1-float64(p.Weight)/float64(is.Full))
 	}
 	lowShared, highShared := s.sharedBounds(is)
-	low += min(p.Active, scale(lowShared, odds(lo, 1/r), math.Floor))
-	high += max(p.Active, scale(highShared, odds(min(1, hi), r), math.Ceil))
+	low += min(p.Active, scale(lowShared, odds(lo, 1/r)))
+	high += max(p.Active, scale(highShared, odds(min(1, hi), r))+1) // rounded up
 	return low, high
 }
 
@@ -110,7 +111,7 @@ func (s *share) idleBounds(is Range, part units.Microjoules) (low, high units.Mi
 		return part, part
 	}
 	by := float64(part) / float64(s.idle)
-	return min(part, scale(is.IdleLow, by, math.Floor)), max(part, scale(is.IdleHigh, by, math.Ceil))
+	return min(part, scale(is.IdleLow, by)), max(part, scale(is.IdleHigh, by)+1)
 }
 
 // IdleBounds are those of the row Idle.
@@ -128,8 +129,8 @@ func (l *Ledger) UnattributedBounds(d int) (low, high units.Microjoules) {
 	p := Part{Weight: l.weightsOf(d)[l.rows], Active: l.Cell(l.Unattributed(), d) - s.earlier}
 	if s.weights == 0 { // all of it is nobody's
 		low, high = s.sharedBounds(s.is)
-	} else {
-		low, high = l.bounds(d, s.is, false, p)
+	} else { // it may all be some row's
+		_, high = l.bounds(d, s.is, false, p)
 	}
 	return low + s.earlier, high + s.earlier
 }
@@ -150,6 +151,7 @@ func (s *share) sharedBounds(is Range) (low, high units.Microjoules) {
 // odds turns a share into that of a row that uses r times as much for each unit of weight as the others do.
 func odds(share, r float64) float64 { return share * r / (share*r + 1 - share) }
 
-func scale(e units.Microjoules, by float64, round func(float64) float64) units.Microjoules {
-	return units.Microjoules(min(round(float64(e)*by), math.MaxInt64/4))
+// scale rounds down.
+func scale(e units.Microjoules, by float64) units.Microjoules {
+	return units.Microjoules(min(float64(e)*by, math.MaxInt64/4))
 }

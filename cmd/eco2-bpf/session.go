@@ -187,8 +187,12 @@ func (s *session) attach(f *measureFlags, m *machine, cg host.Cgroups, follow bo
 	if s.siblings = o.Siblings != nil; o.Counter != nil {
 		s.counter = dramMisses
 	}
-	if counts, _ := bpf.CountsInterrupts(); counts && s.busy.CountInterrupts() == nil {
-		p.Interrupts = s.busy
+	if counts, _ := bpf.CountsInterrupts(); counts { // if not, doctor says why
+		if err := s.busy.CountInterrupts(); err != nil {
+			s.reasons = append(s.reasons, energy.Reason{Source: "interrupts", Text: fmt.Sprintf("they have no row: %v", err)})
+		} else {
+			p.Interrupts = s.busy
+		}
 	}
 	if looks := engine.Looks(p.Source.Domains(), p.DRAM); looks && !s.collector.CountsResident() {
 		s.reasons = append(s.reasons, energy.Reason{Source: "memory", Text: "this kernel's count of a process's memory is of an unknown form: the memory's energy is idle, or nobody's"})

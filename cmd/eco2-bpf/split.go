@@ -82,6 +82,9 @@ func (s *session) frequencies(f *measureFlags, m *machine) error {
 	}
 	s.closers = append(s.closers, freq.Close)
 	s.parts.Frequency, s.parts.FrequencyHow = freq, freq.How
+	if freq.Why != "" {
+		s.reasons = append(s.reasons, energy.Reason{Source: "weights", Text: "frequencies are read by " + freq.How + ": " + freq.Why})
+	}
 	return nil
 }
 

@@ -33,7 +33,7 @@ const (
 
 // Values of --dram: auto, and engine.DRAMSplits.
 const (
-	dramAuto         = "auto" // what the machine can tell best
+	dramAuto         = "auto" // what costs least
 	dramResidentTime = "resident_set_cpu_time"
 	dramResident     = "resident_set"
 	dramMisses       = "cache_misses"
@@ -47,11 +47,11 @@ const weightsHint = "none, auto, or some of frequency[=EXPONENT],smt[=FACTOR],hy
 func (s *splitFlags) addSplit(f *pflag.FlagSet) {
 	f.StringVar(&s.weighBy, "weights", weightsNone, "what CPU time is weighed by before energy is shared by it: "+weightsHint)
 	f.StringVar(&s.dramBy, "dram", dramAuto, "what the energy of measured memory is shared by: auto, "+strings.Join(engine.DRAMSplits, ", "))
-	f.StringSliceVar(&s.explain, "explain", nil, "tell how a row came to its joules: a PID, a row's name, or "+strings.Join(explainKinds, ", "))
+	f.StringArrayVar(&s.explain, "explain", nil, "tell how a row came to its joules: a PID, a row's name, or "+strings.Join(explainKinds, ", "))
 }
 
 // explainKinds are rows that are no account, by their kinds.
-var explainKinds = []string{"idle", "unattributed", "interrupts", "others", "overflow", "kernel"}
+var explainKinds = []string{"idle", "unattributed", "interrupts", "reserved", "others", "overflow", "kernel"}
 
 // checkSplit reads what the flags say.
 func (s *splitFlags) checkSplit() (err error) {
@@ -62,6 +62,9 @@ func (s *splitFlags) checkSplit() (err error) {
 		s.dram = ""
 	} else if !slices.Contains(engine.DRAMSplits, s.dram) {
 		return usagef("--dram %q: one of auto, %s", s.dram, strings.Join(engine.DRAMSplits, ", "))
+	}
+	if len(s.explain) > 0 {
+		s.explain = strings.Split(strings.Join(s.explain, ","), ",")
 	}
 	for i, name := range s.explain {
 		if s.explain[i] = strings.TrimSpace(name); s.explain[i] == "" {
@@ -89,7 +92,7 @@ func parseWeights(text string) (w attribution.Weights, auto bool, err error) {
 		given[name] = true
 		switch name {
 		case "frequency":
-			w.Frequency, err = weight(name, value, hasValue, all.Frequency, 0, 4)
+			w.Frequency, err = weight(name, value, hasValue, all.Frequency, 0.1, 4)
 		case "smt":
 			w.SMT, err = weight(name, value, hasValue, all.SMT, minFactor, 1)
 		case "hybrid":

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -107,6 +108,9 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	if !e.cur.BusyGood {
 		a.extra.BusyUnread++
 	}
+	if e.cfg.Weights.Frequency > 0 && len(e.cur.KHz) == 0 {
+		a.extra.FrequencyUnread++
+	}
 	a.bookEnergy(&e.groups)
 	var seen time.Duration
 	for i := range e.accounts.rows {
@@ -127,7 +131,7 @@ func (a *accumulator) book(e *Engine, domains []domainStep, wall, unseen time.Du
 	}
 	a.row(rowKey{kind: snapshot.Idle}, len(domains)).time += max(0, wall*time.Duration(e.parts.Host.CPUs)-seen-unseen)
 	a.row(rowKey{kind: snapshot.Unattributed}, len(domains)).time += unseen
-	a.fold(e.holdings.holders)
+	a.fold(e)
 }
 
 // bookEnergy adds a step's rows, and leaves them in booked.
@@ -137,9 +141,9 @@ func (a *accumulator) bookEnergy(g *groups) {
 		r := a.row(key, g.domains)
 		a.booked = append(a.booked, r)
 		for d, c := range g.row(i) {
-			r.joules[d] += c.Active + c.Idle
-			r.low[d] += c.low
-			r.high[d] += c.high
+			r.joules[d] += c.sum()
+			r.low[d] = capped(r.low[d], c.low)
+			r.high[d] = capped(r.high[d], c.high)
 		}
 		if len(g.explain) == 0 {
 			continue
@@ -151,12 +155,17 @@ func (a *accumulator) bookEnergy(g *groups) {
 	}
 }
 
+// mostJoules bounds the sums of bounds, which no energy of a recording does.
+const mostJoules = math.MaxInt64 / 4
+
+func capped(a, b units.Microjoules) units.Microjoules { return min(a, mostJoules) + min(b, mostJoules) }
+
 // join adds another row.
 func (r *accRow) join(o *accRow) {
 	for d := range r.joules {
 		r.joules[d] += o.joules[d]
-		r.low[d] += o.low[d]
-		r.high[d] += o.high[d]
+		r.low[d] = min(r.joules[d], capped(r.low[d], o.low[d]))
+		r.high[d] = max(r.joules[d], capped(r.high[d], o.high[d]))
 	}
 	if o.explained != nil {
 		r.explained = resize(r.explained, len(r.joules))
@@ -205,14 +214,14 @@ func (a *accumulator) count(e *Engine, u *bpf.Usage, who *identity.Process, sele
 }
 
 // fold moves the least of the rows that are not running into others, once there are too many.
-func (a *accumulator) fold(holders int) {
-	most := max(maxRows, 2*holders)
+func (a *accumulator) fold(e *Engine) {
+	most := max(maxRows, 2*e.holdings.holders)
 	if len(a.rows) <= most {
 		return
 	}
 	var idle []*accRow
 	for _, r := range a.rows {
-		if r.step < a.steps && (r.key.kind == snapshot.Process || r.key.kind == snapshot.Group) {
+		if r.step < a.steps && (r.key.kind == snapshot.Process || r.key.kind == snapshot.Group) && !e.isAsked(a, r) {
 			idle = append(idle, r)
 		}
 	}

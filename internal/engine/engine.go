@@ -110,6 +110,7 @@ type Engine struct {
 	holdings  holdings
 	weighing  weighing
 	sinceLook []time.Duration // busy time by place
+	heldMark  []string        // by domain: of energy that is held back until the next look
 	groups    groups
 	procs     processes
 
@@ -144,7 +145,7 @@ func New(cfg Config, parts Parts) (*Engine, error) {
 	}
 	e.domains = e.edges.Domains()
 	e.places = newPlaces(parts.Topology, e.domains)
-	e.sinceLook = make([]time.Duration, e.places.n)
+	e.sinceLook, e.heldMark = make([]time.Duration, e.places.n), make([]string, len(e.domains))
 	e.machine, e.weighing = parts.differences(), newWeighing(cfg.Weights, parts.Topology)
 	for i := range e.domains {
 		e.splits = append(e.splits, splitOf(&e.domains[i], parts.DRAM))

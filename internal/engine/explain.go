@@ -14,7 +14,6 @@ import (
 // explained adds up how one row came to its joules of one domain.
 type explained struct {
 	idle, active units.Microjoules
-	steps        int
 	biggest      snapshot.StepExplanation
 	causes       [attribution.Causes]snapshot.Range
 }
@@ -22,26 +21,24 @@ type explained struct {
 func (x *explained) add(c *cell, by *explainedCell) {
 	x.idle += c.Idle
 	x.active += c.Active
-	x.steps++
-	if by.step.Part > x.biggest.Part || x.biggest.End.IsZero() {
+	if by.step.Part > x.biggest.Part || by.step.Part == 0 && x.biggest.Part == 0 && c.Idle > 0 || x.biggest.End.IsZero() {
 		x.biggest = by.step
 	}
 	for i, r := range by.causes {
-		x.causes[i].Low += r.Low
-		x.causes[i].High += r.High
+		x.causes[i].Low = capped(x.causes[i].Low, r.Low)
+		x.causes[i].High = capped(x.causes[i].High, r.High)
 	}
 }
 
 func (x *explained) join(o *explained) {
 	x.idle += o.idle
 	x.active += o.active
-	x.steps = max(x.steps, o.steps)
 	if o.biggest.Part > x.biggest.Part {
 		x.biggest = o.biggest
 	}
 	for i, r := range o.causes {
-		x.causes[i].Low += r.Low
-		x.causes[i].High += r.High
+		x.causes[i].Low = capped(x.causes[i].Low, r.Low)
+		x.causes[i].High = capped(x.causes[i].High, r.High)
 	}
 }
 
@@ -96,12 +93,16 @@ func (e *Engine) isAsked(a *accumulator, r *accRow) bool {
 
 // goesBy tells whether a row has that process id, or is called so in views.
 func goesBy(row *snapshot.Row, want string) bool {
-	if n, err := strconv.Atoi(want); err == nil {
-		return n > 0 && (n == row.PID || n == row.TID)
+	if n, err := strconv.Atoi(want); err == nil && n > 0 && (n == row.PID || n == row.TID) {
+		return true
 	}
+	// As views show them: [kernel thread], (idle), (reserved).
+	want = strings.Trim(want, "[]()")
 	names := []string{row.Comm, row.Group, strings.TrimSuffix(row.Group, ".service")}
 	if row.Kind != snapshot.Process && row.Kind != snapshot.Group {
 		names = append(names, row.Kind)
+	} else if row.Kind == snapshot.Group {
+		names = append(names, row.User, strconv.Itoa(row.UID), row.Tenant.Job)
 	}
 	if row.Kind == snapshot.Reserved {
 		names = append(names, row.Cgroup)

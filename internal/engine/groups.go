@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"time"
-
 	"github.com/eco2-bpf/eco2-bpf/attribution"
 	"github.com/eco2-bpf/eco2-bpf/internal/snapshot"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
@@ -21,8 +19,11 @@ type groups struct {
 // cell is a row's energy of one domain, with its bounds.
 type cell struct {
 	attribution.Part
+	earlier   units.Microjoules
 	low, high units.Microjoules
 }
+
+func (c *cell) sum() units.Microjoules { return c.Active + c.Idle + c.earlier }
 
 func (g *groups) row(i int) []cell { return g.cells[i*g.domains : (i+1)*g.domains] }
 
@@ -67,12 +68,26 @@ func (e *Engine) group(domains []domainStep) {
 		c.Idle = e.ledger.Cell(e.ledger.Idle(), d)
 		c.low, c.high = e.ledger.IdleBounds(d)
 		c = &g.row(rest)[d]
-		c.Active = e.ledger.Cell(e.ledger.Unattributed(), d)
+		c.earlier = domains[d].earlier
+		c.Active = e.ledger.Cell(e.ledger.Unattributed(), d) - c.earlier
 		c.low, c.high = e.ledger.UnattributedBounds(d)
 	}
 	if len(e.cfg.Explain) > 0 {
 		e.explainStep(domains)
 	}
+}
+
+// payers is how many accounts pay for a domain's idle energy, each the same; 0: that is not so.
+func (e *Engine) payers(d int) (n int) {
+	if e.cfg.Idle != attribution.Equal {
+		return 0
+	}
+	for row := range e.accounts.rows {
+		if e.ledger.IdlePart(row, d) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // explainedCell is how a row came to its cell.
@@ -97,16 +112,21 @@ func (e *Engine) explainStep(domains []domainStep) {
 			x.Part += t.Part
 		}
 		n := e.places.n
-		var weighed time.Duration
+		payers := e.payers(d)
 		for row, group := range g.of {
 			term(row, group)
 			x := &g.explain[group*g.domains+d].step
-			x.CPUSeconds += e.accounts.rows[row].Time.Seconds()
-			weighed = 0
-			for _, t := range e.accounts.weighed[row*n : (row+1)*n] {
-				weighed += t
+			x.Reserved += e.accounts.reserved[row]
+			x.Payers = payers
+			if e.splits[d] == splitResidentTime {
+				x.Resident = max(x.Resident, e.accounts.rows[row].Resident)
 			}
-			x.MeanWeight += weighed.Seconds()
+			for p := range n {
+				if e.places.pays(d, p) {
+					x.CPUSeconds += e.accounts.time[row*n+p].Seconds()
+					x.MeanWeight += e.accounts.weighed[row*n+p].Seconds()
+				}
+			}
 		}
 		term(e.ledger.Idle(), len(g.keys)-2)
 		term(e.ledger.Unattributed(), len(g.keys)-1)
@@ -128,7 +148,7 @@ func (e *Engine) explainStep(domains []domainStep) {
 					r.Low, r.High = c.low, c.high
 				}
 			case len(g.keys) - 1:
-				r.Low, r.High = c.Active, c.Active
+				r.Low, r.High = c.sum(), c.sum()
 				if cause == attribution.CauseMissed {
 					r.Low, r.High = c.low, c.high
 				}

@@ -57,9 +57,11 @@ func (e *Engine) byTime(d int, den *denominators, weigh func(row int, t time.Dur
 		if t <= 0 && counted <= 0 {
 			continue
 		}
-		h.floats[row] = weigh(row, t, counted)
-		all += h.floats[row]
-		seen += t
+		// Who ran and has no weight was not counted: its time is nobody's.
+		if h.floats[row] = weigh(row, t, counted); h.floats[row] > 0 {
+			all += h.floats[row]
+			seen += t
+		}
 	}
 	if all <= 0 {
 		return nil, 0
@@ -79,11 +81,15 @@ func (e *Engine) hold(d int, busy []time.Duration) []time.Duration {
 	if !byLook(e.splits[d]) || e.domains[d].Scope != energy.ScopeDRAM {
 		return busy
 	}
-	if !e.cur.Looked {
-		mark := e.cur.Samples[d].Mark
-		e.cur.Samples[d] = e.prev.Samples[d]
-		e.cur.Samples[d].Mark = mark
+	if e.cur.Samples[d].Mark != "" {
+		e.heldMark[d] = e.cur.Samples[d].Mark
 	}
+	if e.cur.Looked {
+		e.cur.Samples[d].Mark, e.heldMark[d] = e.heldMark[d], ""
+		return e.sinceLook
+	}
+	e.cur.Samples[d] = e.prev.Samples[d]
+	e.cur.Samples[d].Mark = ""
 	return e.sinceLook
 }
 

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,8 +202,13 @@ func TestExplanationsAddUp(t *testing.T) {
 			busy: []time.Duration{time.Duration(100*(i+1)+1) * time.Millisecond, 400 * time.Millisecond}, energy: []units.Microjoules{7_654_321, 1_234_567, 9_876_543},
 		})
 	}
-	for _, policy := range []attribution.IdlePolicy{attribution.Separate, attribution.Active, attribution.Equal} {
-		_, total, e := watch(t, newMachine(script...), Config{Idle: policy, Explain: []string{"1", "b", "idle", "unattributed", "nobody", "99"}})
+	script[3].mark, script[3].span = "counter unreadable", 4*time.Second // three quarters of it are of before
+	reserve := func(p *Parts) {
+		p.Reserved = func(into []Reservation) []Reservation { return append(into, Reservation{7, 300_000}) }
+	}
+	for p := range attribution.IdlePolicies {
+		policy := attribution.IdlePolicy(p)
+		_, total, e := watch(t, newMachine(script...), Config{Idle: policy, Explain: []string{"1", "b", "(idle)", "unattributed", "nobody", "99"}}, reserve)
 		if len(total.Explained) != 4 {
 			t.Fatalf("%v: %d rows are explained, want 4", policy, len(total.Explained))
 		}
@@ -210,8 +218,12 @@ func TestExplanationsAddUp(t *testing.T) {
 		for _, x := range total.Explained {
 			row, sum := &total.Rows[x.Row], units.Microjoules(0)
 			for d, dom := range x.Domains {
-				sum += dom.IdlePart + dom.ActivePart
-				if dom.IdlePart+dom.ActivePart != row.ByDomain[d] || dom.Low != row.Ranges[d].Low || dom.High != row.Ranges[d].High {
+				part := dom.IdlePart + dom.ActivePart
+				if row.Kind == snapshot.Unattributed {
+					part += dom.Earlier
+				}
+				sum += part
+				if part != row.ByDomain[d] || dom.ActivePart > dom.Active+dom.Idle || dom.Low != row.Ranges[d].Low || dom.High != row.Ranges[d].High {
 					t.Errorf("%v: %s %s: %+v of %+v", policy, row.Kind, dom.Domain, dom, row)
 				}
 				if dom.Energy != dom.Idle+dom.Earlier+dom.Active || dom.Energy != total.Energy[d].Joules {
@@ -243,5 +255,107 @@ func TestExplainedRowsAreKept(t *testing.T) {
 	_, total, _ := watch(t, newMachine(step), Config{Top: 1, Explain: []string{"3"}})
 	if len(total.Explained) != 1 || total.Rows[total.Explained[0].Row].PID != 3 {
 		t.Errorf("%d explained", len(total.Explained))
+	}
+}
+
+// What was not counted, because no table had room or the counter could not be read, is nobody's: it does not go to those who were.
+func TestUncountedTimeIsNobodys(t *testing.T) {
+	step := second{use: []bpf.Usage{use(1, 0, 250, "counted"), use(2, 1, 250, "not")}, overflow: []time.Duration{500 * time.Millisecond, 0}, energy: []units.Microjoules{8_000_000}}
+	step.use[0].Counted = 1000
+	m, cfg, topo := oneSocket(step)
+	m.doms[0].Scope = energy.ScopeDRAM
+	_, total, _ := watch(t, m, cfg, topo, func(p *Parts) { p.DRAM = splitMisses })
+	if got := find(total, snapshot.Process, 1).Joules.Joules(); math.Abs(got-2) > 1e-5 {
+		t.Errorf("who was counted has %f J for a quarter of the time, want 2", got)
+	}
+	if got := find(total, snapshot.Unattributed, 0).Joules.Joules(); math.Abs(got-6) > 1e-5 {
+		t.Errorf("%f J are unattributed, want 6", got)
+	}
+}
+
+// Time that no table had room for weighs as the others' does.
+func TestOverflowWeighsAsTheOthers(t *testing.T) {
+	step := second{use: []bpf.Usage{beside(use(1, 0, 500, "a"), 500)}, overflow: []time.Duration{500 * time.Millisecond, 0}, energy: []units.Microjoules{8_000_000}}
+	m, cfg, topo := oneSocket(step)
+	cfg.Weights = attribution.Weights{SMT: 0.25}
+	_, total, _ := watch(t, m, cfg, topo)
+	if got := find(total, snapshot.Process, 1).Joules.Joules(); math.Abs(got-4) > 1e-5 {
+		t.Errorf("%f J for half of the time, want 4", got)
+	}
+}
+
+// Memory's energy that waits for a look keeps its mark, and none of it is taken for energy of before the steps that it is of.
+func TestHeldEnergyKeepsItsMark(t *testing.T) {
+	m, cfg, _ := oneSocket()
+	m.doms[0].Scope = energy.ScopeDRAM
+	parts := Parts{DRAM: splitResident}
+	e := &Engine{cfg: cfg, parts: parts, domains: m.doms, splits: []string{splitResident}, heldMark: make([]string, 1), sinceLook: make([]time.Duration, 1)}
+	at := func(looked bool, j units.Microjoules, mark string) energy.Sample {
+		e.cur = Edge{Looked: looked, Samples: []energy.Sample{{Energy: j, Mark: mark}}}
+		e.hold(0, nil)
+		e.prev = e.cur
+		return e.cur.Samples[0]
+	}
+	e.prev = Edge{Samples: []energy.Sample{{}}}
+	if s := at(false, 10, ""); s.Energy != 0 || s.Mark != "" {
+		t.Errorf("%+v was not held", s)
+	}
+	if s := at(false, 20, "gone"); s.Energy != 0 || s.Mark != "" {
+		t.Errorf("%+v was not held", s)
+	}
+	if s := at(true, 30, ""); s.Energy != 30 || s.Mark != "gone" {
+		t.Errorf("%+v came with the look, want 30 uJ and a mark", s)
+	}
+	if s := at(true, 40, ""); s.Mark != "" {
+		t.Errorf("the mark stays: %+v", s)
+	}
+}
+
+// However many rows there are, who is to be explained keeps its own.
+func TestExplainedRowsAreNotFolded(t *testing.T) {
+	many := func(from int) (s second) {
+		for i := range maxRows + 1000 {
+			s.use = append(s.use, bpf.Usage{Account: bpf.Account{TGID: uint32(from + i), Start: 1}, Time: 10 * time.Microsecond, Comm: "x"})
+		}
+		s.energy = []units.Microjoules{1e6, 0, 0}
+		return s
+	}
+	first := many(100)
+	first.use[7].Comm = "asked"
+	first.use[7].Time = time.Microsecond
+	_, total, e := watch(t, newMachine(first, many(1_000_000)), Config{Explain: []string{"asked"}})
+	if none := e.Unexplained(total); len(none) > 0 || total.Losses.FoldedRows == 0 {
+		t.Errorf("unexplained %v, %d rows folded", none, total.Losses.FoldedRows)
+	}
+}
+
+// Bounds of hostile recordings end somewhere.
+func TestBoundsAreCapped(t *testing.T) {
+	row := func(high units.Microjoules) *accRow {
+		return &accRow{joules: []units.Microjoules{1}, low: []units.Microjoules{1}, high: []units.Microjoules{high}}
+	}
+	sum := row(math.MaxInt64 / 4)
+	for range 100 {
+		sum.join(row(math.MaxInt64 / 4))
+	}
+	if sum.high[0] < math.MaxInt64/4 || sum.low[0] > sum.joules[0] {
+		t.Errorf("%d to %d", sum.low[0], sum.high[0])
+	}
+}
+
+// docs/attribution.md says what the program does unasked.
+func TestDocumentedFactors(t *testing.T) {
+	text, err := os.ReadFile("../../docs/attribution.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("A = %g |", attribution.DefaultFrequency), fmt.Sprintf("sysfs | F = %g |", attribution.DefaultHybrid), fmt.Sprintf("context switch | F = %g |", attribution.DefaultSMT),
+		fmt.Sprintf("odds of %d for the instructions", oddsWork), fmt.Sprintf("%.2f for SMT, %g for hybrid cores, %d for frequency; %g each", 1/attribution.DefaultSMT, 1/attribution.DefaultHybrid, oddsFrequency, oddsWeighed),
+		fmt.Sprintf("up to %d times that (%d, where", oddsBrief, oddsBriefWeighed), fmt.Sprintf("Estimated memory %d, measured memory %d unless", oddsMemory, oddsUsed), fmt.Sprintf("all else %d", oddsOther),
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("nothing is said of %q", want)
+		}
 	}
 }

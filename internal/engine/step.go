@@ -28,6 +28,7 @@ func (e *Engine) advance() error {
 	}
 	e.weighing.begin(e.cur.KHz)
 	e.accounts.merge(&e.places, &e.procs, &e.cur, &e.weighing)
+	e.accounts.levelOverflow(e.places.n)
 	e.accounts.addInterrupts(&e.places, &e.prev, &e.cur)
 	if e.cfg.Idle == attribution.Reservation {
 		e.accounts.addReserved(&e.places, e.cur.Reserved)
@@ -50,10 +51,11 @@ func (e *Engine) advance() error {
 	}
 	for d := range e.domains {
 		busy := e.hold(d, den.busy)
-		domains[d] = between(&e.prev.Samples[d], &e.cur.Samples[d], wall)
-		if byLook(e.splits[d]) {
-			domains[d].covers = e.holdings.span
+		covers := wall
+		if byLook(e.splits[d]) { // of the steps since the last look, too
+			covers = e.holdings.span
 		}
+		domains[d] = between(&e.prev.Samples[d], &e.cur.Samples[d], covers)
 		s := &domains[d]
 		s.idle = e.idle(d, s, busy)
 		in.Domains[d] = attribution.Domain{Energy: s.energy, Earlier: s.earlier, Places: e.places.domains[d], Idle: s.idle, Range: e.rangeOf(d, s, s.idle)}
@@ -67,7 +69,7 @@ func (e *Engine) advance() error {
 		err = e.ledger.Check(in.Domains)
 	}
 	if err != nil {
-		den.unseen = e.giveUp(&in)
+		den.unseen = e.giveUp(&in, den.busy)
 	}
 	e.group(domains)
 	for _, acc := range []*accumulator{e.window, e.total} {
@@ -106,14 +108,14 @@ func part(e, a, b units.Microjoules) units.Microjoules {
 
 // giveUp books a step that broke the law, which is a bug: all of its energy, and all busy time, is nobody's, so that no wrong row is
 // shown. It returns that time.
-func (e *Engine) giveUp(in *attribution.Input) (unseen time.Duration) {
+func (e *Engine) giveUp(in *attribution.Input, busy []time.Duration) (unseen time.Duration) {
 	e.accounts.rows = e.accounts.rows[:0]
 	none := attribution.Input{Places: in.Places, Busy: make([]time.Duration, in.Places), Domains: in.Domains}
 	for d := range none.Domains {
 		none.Domains[d] = attribution.Domain{Energy: in.Domains[d].Energy}
 	}
 	_ = e.ledger.Apply(&none) // checked above: only sizes and signs can be refused, and energy is never negative
-	for _, t := range in.Busy {
+	for _, t := range busy {
 		unseen += max(0, t)
 	}
 	return unseen

@@ -55,11 +55,11 @@ func (e *Engine) rangeOf(d int, s *domainStep, idle units.Microjoules) attributi
 
 // odds is attribution.Range.Odds of a domain. Its parts have nothing to do with each other, so they add up as errors do.
 func (e *Engine) odds(d int) float64 {
-	switch e.splits[d] {
-	case splitCPUTime, splitNobody:
-	case splitResidentTime:
+	switch split := e.splits[d]; {
+	case split == splitResidentTime, split == splitCPUTime && e.domains[d].Scope == energy.ScopeDRAM:
 		return oddsUsed
-	case splitResident:
+	case split == splitCPUTime, split == splitNobody:
+	case split == splitResident:
 		return oddsMemory
 	default:
 		return oddsOther

@@ -29,14 +29,20 @@ func (w *weighing) begin(kHz []int64) {
 	if w.factor == nil {
 		return
 	}
-	var highest int64
+	var highest, known int64
+	var sum float64
 	for _, f := range kHz {
-		highest = max(highest, f)
+		if f > 0 {
+			highest, sum, known = max(highest, f), sum+float64(f), known+1
+		}
 	}
 	for cpu := range w.factor {
 		var f int64
 		if cpu < len(kHz) {
 			f = kHz[cpu]
+		}
+		if f <= 0 && known > 0 { // it hardly worked: as the others, for want of better
+			f = int64(sum / float64(known))
 		}
 		w.factor[cpu] = w.by.Of(f, highest, w.topo[cpu].Efficient)
 	}
@@ -55,6 +61,26 @@ func (w *weighing) of(u *bpf.Usage) time.Duration {
 		t *= w.factor[u.CPU]
 	}
 	return max(1, time.Duration(t))
+}
+
+// levelOverflow has time that no table had room for count as that of the others on the same CPUs: nothing is known of it but how long it was.
+func (a *accounts) levelOverflow(places int) {
+	row, ok := a.index[bpf.Account{}]
+	if !ok || a.weighing.factor == nil {
+		return
+	}
+	for p := range places {
+		var all, weighed float64
+		for i := range a.rows {
+			if i != row {
+				all += float64(a.time[i*places+p])
+				weighed += float64(a.weighed[i*places+p])
+			}
+		}
+		if at := row*places + p; all > 0 {
+			a.weighed[at] = time.Duration(float64(a.time[at]) * (weighed / all))
+		}
+	}
 }
 
 // weights names what CPU time is weighed by, and where that is read.

@@ -5,16 +5,6 @@ import "path/filepath"
 // limits are what cpufreq says of one CPU, in kHz.
 type limits struct{ low, high int64 }
 
-// MaxKHz is the highest frequency that a CPU that is online can reach, by cpuinfo_max_freq; 0: not told of all of them.
-func MaxKHz(sysfs string, topo Topology) int64 {
-	_, high, _ := spread(topo, func(cpu int) (limits, bool) {
-		dir := filepath.Join(cpuDir(sysfs, cpu), "cpufreq")
-		most, ok := readKHz(filepath.Join(dir, "cpuinfo_max_freq"))
-		return limits{most, max(most, boosted(sysfs, cpu))}, ok
-	})
-	return high
-}
-
 // Spread is the lowest and the highest frequency at which the CPUs that are online may run, in kHz, by the limits that the user or the governor set.
 // With the governor "performance" the lowest is what the processor guarantees, where that is told. ok is false where the limits of one of them are
 // not known.

@@ -77,7 +77,7 @@ func explainDomain(b *bytes.Buffer, s *snapshot.Snapshot, r *snapshot.Row, d *sn
 	}
 	t.next("active: %s - %s - %s = %s J; %s", d.Energy, d.Idle, d.Earlier, d.Active, splitWords(d.Split))
 	t.next("this row: %s J", partsOf(r, at, d))
-	if d.ActivePart > 0 && d.Steps > 0 {
+	if d.ActivePart+d.IdlePart > 0 && d.Steps > 0 && !d.Biggest.End.IsZero() && r.Kind != snapshot.Idle {
 		explainStep(t, d)
 	}
 	more := ""
@@ -99,6 +99,12 @@ func explainStep(t *steps, d *snapshot.DomainExplanation) {
 	} else {
 		t.more("to share: %s - %s idle - %s earlier = %s J", p.Energy, p.Idle, p.Earlier, p.Shared)
 	}
+	switch {
+	case p.Payers > 0:
+		t.more("of the idle part each of %s has the same", count(p.Payers, "account"))
+	case p.Reserved > 0:
+		t.more("of the idle part it has %d of 1000000, which is reserved for it: echo '%d*%d/1000000' | bc", p.Reserved, int64(p.Idle), p.Reserved)
+	}
 	if p.Weight == 0 || p.AllWeights == 0 {
 		t.more("nobody is known to have used it: what is nobody's has %s J", p.Part)
 		return
@@ -108,6 +114,9 @@ func explainStep(t *steps, d *snapshot.DomainExplanation) {
 		t.more("the row's weight: %d %s: %.6f s of CPU time, each second counted %.6g", p.Weight, unit, p.CPUSeconds, p.MeanWeight)
 	} else {
 		t.more("the row's weight: %d %s", p.Weight, unit)
+	}
+	if p.Resident > 0 {
+		t.more("which is %.6f s of CPU time x the root of up to %d bytes of memory, over the same of all", p.CPUSeconds, p.Resident)
 	}
 	t.more("all weights: %d %s, %d of them nobody's", p.AllWeights, unit, p.Nobody)
 	t.more("%d uJ x %d / %d = %d uJ, up or down so that all rows add up: echo '%d*%d/%d' | bc", int64(p.Shared), p.Weight, p.AllWeights, int64(p.Part),

@@ -169,6 +169,7 @@ func lossLine(b *bytes.Buffer, s *snapshot.Snapshot) {
 	add(l.Uncounted, "slices whose cache misses were not counted")
 	add(l.Gone, "ends whose memory and disk use found no room")
 	add(l.MarkedDomains, "incomplete energy readings")
+	add(l.FrequencyUnread, "times without the CPUs' frequencies (not weighed by)")
 	add(l.BusyUnread, "times without the kernel's busy time")
 	fmt.Fprintf(b, "  losses  %s\n", strings.Join(parts, "; "))
 }

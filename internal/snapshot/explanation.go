@@ -72,8 +72,13 @@ type StepExplanation struct {
 	AllWeights int64             `json:"all_weights"`   // of all rows, and what nobody has
 	Nobody     int64             `json:"nobody"`        // of AllWeights: by the kernel's count, and seen of no row
 	Part       units.Microjoules `json:"part_joules"`   // of Shared
-	CPUSeconds float64           `json:"cpu_seconds"`   // the row's, on all CPUs
+	CPUSeconds float64           `json:"cpu_seconds"`   // the row's, on the CPUs that the domain pays for
 	MeanWeight float64           `json:"mean_weight"`   // of its CPU time, by --weights; 1: not weighed
+	// Resident is the most memory that a process of the row held when it ran, in bytes: what memory goes by beside CPU time.
+	Resident int64 `json:"resident_bytes,omitempty"`
+	// Reserved is the row's part of the domain's idle energy, of 1,000,000, with --idle reservation; Payers is how many accounts pay the same with equal.
+	Reserved int64 `json:"reserved_parts,omitempty"`
+	Payers   int   `json:"payers,omitempty"`
 }
 
 // Cause is one reason why a row's joules are not known better, with the range that it alone would give.

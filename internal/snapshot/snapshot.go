@@ -180,6 +180,7 @@ type Losses struct {
 	Uncounted        uint64  `json:"uncounted"`         // slices whose cache misses could not be read: on CPUs that came online later
 	Gone             uint64  `json:"gone"`              // threads and processes that ended and found no room to tell what they held and moved
 	MarkedDomains    uint64  `json:"marked_domains"`    // readings of a domain with a mark
+	FrequencyUnread  uint64  `json:"frequency_unread"`  // readings of the CPUs' frequencies that did not work: nothing was weighed by them
 	BusyUnread       uint64  `json:"busy_unread"`       // readings of the kernel's busy time that did not work
 }
 
