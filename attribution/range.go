@@ -101,7 +101,7 @@ func (l *Ledger) bounds(d int, is Range, missed bool, p Part) (low, high units.M
 	}
 	lowShared, highShared := s.sharedBounds(is)
 	low += min(p.Active, scale(lowShared, odds(lo, 1/r)))
-	high += max(p.Active, scale(highShared, odds(min(1, hi), r))+1) // rounded up
+	high += max(p.Active, scaleUp(highShared, odds(min(1, hi), r)))
 	return low, high
 }
 
@@ -111,7 +111,7 @@ func (s *share) idleBounds(is Range, part units.Microjoules) (low, high units.Mi
 		return part, part
 	}
 	by := float64(part) / float64(s.idle)
-	return min(part, scale(is.IdleLow, by)), max(part, scale(is.IdleHigh, by)+1)
+	return min(part, scale(is.IdleLow, by)), max(part, scaleUp(is.IdleHigh, by))
 }
 
 // IdleBounds are those of the row Idle.
@@ -150,6 +150,14 @@ func (s *share) sharedBounds(is Range) (low, high units.Microjoules) {
 
 // odds turns a share into that of a row that uses r times as much for each unit of weight as the others do.
 func odds(share, r float64) float64 { return share * r / (share*r + 1 - share) }
+
+func scaleUp(e units.Microjoules, by float64) units.Microjoules {
+	down := scale(e, by)
+	if float64(down) < float64(e)*by {
+		down++
+	}
+	return down
+}
 
 // scale rounds down.
 func scale(e units.Microjoules, by float64) units.Microjoules {

@@ -61,7 +61,7 @@ func NewGroup() (*Group, error) {
 	}
 	g := &Group{}
 	for _, mount := range mounts {
-		dir, err := os.MkdirTemp(mount, "eco2-bpf-lab-")
+		dir, err := os.MkdirTemp(mount, "lab-of-eco2-bpf-")
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("need cgroups: %w: %w", err, ErrUnable), g.Remove())
 		}
