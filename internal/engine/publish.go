@@ -151,9 +151,13 @@ func (e *Engine) rowOf(a *accumulator, r *accRow) snapshot.Row {
 	}
 	row.Ranges = make([]snapshot.Range, len(r.joules))
 	for d := range r.joules {
-		edge := e.edgeOf(d, r.joules[d], r.cpuTime(), a)
-		// Of rows that were folded into one the highs are added up: together they cannot have more than there is.
-		is := snapshot.Range{Low: r.low[d] - min(r.low[d], edge), High: min(r.high[d]+edge, max(r.joules[d], e.boundsOf(d, a).high))}
+		// What the edges may have moved is a part of the row's weight, so it is the same part of either bound. Of rows that were folded into one
+		// the highs are added up: together they cannot have more than there is.
+		edge := part(e.edgeOf(d, r.joules[d], r.cpuTime(), a), r.high[d], r.joules[d])
+		is := snapshot.Range{
+			Low:  r.low[d] - min(r.low[d], part(edge, r.low[d], r.high[d])),
+			High: min(r.high[d]+edge, max(r.joules[d], e.boundsOf(d, a).high)),
+		}
 		row.Low, row.High = row.Low+is.Low, row.High+is.High
 		row.Ranges[d] = is
 	}

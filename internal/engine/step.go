@@ -103,7 +103,7 @@ func part(e, a, b units.Microjoules) units.Microjoules {
 	if b <= 0 {
 		return e
 	}
-	return units.Microjoules(float64(e) * (float64(a) / float64(b)))
+	return units.Microjoules(min(float64(e)*(float64(a)/float64(b)), mostJoules))
 }
 
 // giveUp books a step that broke the law, which is a bug: all of its energy, and all busy time, is nobody's, so that no wrong row is
