@@ -144,6 +144,7 @@ func between(t testing.TB, what string, got, least, most, slack time.Duration) {
 // same time.
 func TestBesideBurners(t *testing.T) {
 	w := newWatch(t, Options{})
+	w.lenient = true // a guest may stand still for longer than these windows
 	loads := []*load{start(t, pinned(w.a), "spin", "2s"), start(t, pinned(w.b), "spin", "2s")}
 	w.release(loads...)
 	tr := w.truth(300*time.Millisecond, loads...)

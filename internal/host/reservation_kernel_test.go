@@ -243,7 +243,7 @@ func TestReservationsAreWhatTheKernelGives(t *testing.T) {
 	h.set("empty", 1000, 0, true)
 	h.set("empty/too", 100, 0, false)
 	h.burnOnOneCPU("a", "b/c", "b/d")
-	h.agree("", 1500*time.Millisecond, 1.2, "a", "b/c", "b/d")
+	h.agree("", 2500*time.Millisecond, 1.4, "a", "b/c", "b/d")
 }
 
 // Quotas cap where weights would give more, for all below them together.
