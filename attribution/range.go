@@ -16,8 +16,8 @@ type Range struct {
 	// the same. At least 1.
 	Odds float64
 	// Brief is how many times more that is for a row that hardly ran: it may have been on a CPU that was slow, or have woken a package by
-	// itself. Full is the weight of a row that ran on one CPU all the time, of which that is not so; in between it goes down in proportion.
-	// 0: as for all.
+	// itself. Full is the weight of a row that ran on one CPU all the time, of which that is not so; in between it goes down by the eighth
+	// power, to about half of it at a twelfth. 0: as for all.
 	Brief float64
 	Full  int64
 }
@@ -97,7 +97,10 @@ func (l *Ledger) bounds(d int, is Range, missed bool, p Part) (low, high units.M
 	}
 	r := is.Odds
 	if is.Brief > 1 && p.Weight < is.Full {
-		r *= 1 + (is.Brief-1)*(1-float64(p.Weight)/float64(is.Full))
+		x := 1 - float64(p.Weight)/float64(is.Full)
+		x *= x
+		x *= x
+		r *= 1 + (is.Brief-1)*x*x
 	}
 	lowShared, highShared := s.sharedBounds(is)
 	low += min(p.Active, scale(lowShared, odds(lo, 1/r)))

@@ -54,8 +54,8 @@ func TestBoundsByHand(t *testing.T) {
 		"an estimate": {domain: Domain{Energy: 5000, Idle: 1000, Range: Range{EnergyLow: 2500, EnergyHigh: 10000, IdleLow: 500, IdleHigh: 2000, Together: true, Odds: 1}}, low: 1500, high: 6000},
 		// 3 against 1 may be 6 against 1, or 3 against 2.
 		"odds": {domain: Domain{Energy: 4000 + 1000, Idle: 1000, Range: Range{EnergyLow: 5000, EnergyHigh: 5000, IdleLow: 1000, IdleHigh: 1000, Odds: 2}}, low: 2400, high: 3429},
-		// The row ran for half of what a CPU can.
-		"a brief row": {domain: Domain{Energy: 4000 + 1000, Idle: 1000, Range: Range{EnergyLow: 5000, EnergyHigh: 5000, IdleLow: 1000, IdleHigh: 1000, Odds: 1, Brief: 4, Full: int64(600 * ms)}}, low: 2181, high: 3530},
+		// The row ran for a twelfth of what a CPU can.
+		"a brief row": {domain: Domain{Energy: 4000 + 1000, Idle: 1000, Range: Range{EnergyLow: 5000, EnergyHigh: 5000, IdleLow: 1000, IdleHigh: 1000, Odds: 1, Brief: 3, Full: int64(3600 * ms)}}, low: 2401, high: 3428},
 		// A fifth of the busy time was not seen: it may all be this row's.
 		"missed time": {domain: Domain{Energy: 5000}, busy: 500 * ms, low: 3000, high: 4000},
 	} {

@@ -42,6 +42,7 @@ type second struct {
 	span     time.Duration
 	noBusy   bool
 	missed   uint64
+	uncount  uint64
 	tasks    []bpf.Task
 	shares   []energy.Share
 	written  uint64 // bytes that went to the disks
@@ -70,6 +71,7 @@ func (m *machine) Drain(into []bpf.Usage) ([]bpf.Usage, error) {
 			m.lost.Overflow += t
 		}
 		m.lost.Missed += s.missed
+		m.lost.Uncounted += s.uncount
 		m.now += time.Second
 		m.slept += s.slept
 	}

@@ -57,8 +57,7 @@ func (e *Engine) byTime(d int, den *denominators, weigh func(row int, t time.Dur
 		if t <= 0 && counted <= 0 {
 			continue
 		}
-		// Who ran and has no weight was not counted: its time is nobody's.
-		if h.floats[row] = weigh(row, t, counted); h.floats[row] > 0 {
+		if h.floats[row] = weigh(row, t, counted); h.floats[row] > 0 || !e.uncounted(row) {
 			all += h.floats[row]
 			seen += t
 		}
@@ -74,6 +73,12 @@ func (e *Engine) byTime(d int, den *denominators, weigh func(row int, t time.Dur
 		nobody = int64(min(float64(busy-seen)/float64(seen), 1<<9) * weightsSum)
 	}
 	return h.device[d], nobody
+}
+
+// uncounted tells of a row without events that it may have had some: what is no process is not counted, and a process may have run on a CPU whose
+// counter could not be read. Its time is nobody's.
+func (e *Engine) uncounted(row int) bool {
+	return !isProcess(&e.accounts.rows[row]) || e.cur.Losses.Uncounted > e.prev.Losses.Uncounted
 }
 
 // hold keeps the measured energy of memory back until the step that tells what it is split by, and returns the busy time that it is of.

@@ -261,7 +261,7 @@ func TestExplainedRowsAreKept(t *testing.T) {
 // What was not counted, because no table had room or the counter could not be read, is nobody's: it does not go to those who were.
 func TestUncountedTimeIsNobodys(t *testing.T) {
 	step := second{use: []bpf.Usage{use(1, 0, 250, "counted"), use(2, 1, 250, "not")}, overflow: []time.Duration{500 * time.Millisecond, 0}, energy: []units.Microjoules{8_000_000}}
-	step.use[0].Counted = 1000
+	step.use[0].Counted, step.uncount = 1000, 1
 	m, cfg, topo := oneSocket(step)
 	m.doms[0].Scope = energy.ScopeDRAM
 	_, total, _ := watch(t, m, cfg, topo, func(p *Parts) { p.DRAM = splitMisses })

@@ -27,10 +27,10 @@ func (r *Report) addOurs(name string, result *ours.Result, truths map[string]*sc
 			policy = score.Sockets
 		}
 		l.Score = score.Of(t, told, policy)
+		l.Bounds = bounds(t, told, policy)
 		r.Lines = append(r.Lines, l)
 		if kind == packages && name == ourGiven {
 			r.Counted, r.Unattributed, r.InterruptsTold = k.Energy.Joules()/t.Total, k.Unattributed.Joules(), k.Interrupts.Joules()
-			r.Bounds = bounds(t, told)
 		}
 	}
 }

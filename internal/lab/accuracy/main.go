@@ -12,12 +12,16 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/eco2-bpf/eco2-bpf/internal/lab/live"
 	"github.com/eco2-bpf/eco2-bpf/internal/lab/sim"
 )
 
 func main() {
 	if err := mainly(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
+		if errors.Is(err, live.ErrUnable) {
+			os.Exit(exitUnable)
+		}
 		os.Exit(1)
 	}
 }
@@ -38,7 +42,7 @@ func mainly(args []string, out io.Writer) error {
 		return runLive(out, *program, *short)
 	}
 	if *population {
-		machines := 20
+		machines := shown
 		if *short {
 			machines = 4
 		}
@@ -53,15 +57,24 @@ func mainly(args []string, out io.Writer) error {
 		return err
 	}
 	writeText(out, reports)
+	all := goals(reports)
+	if *only == "" {
+		p, err := newPopulation(drawnOf(showFrom, shown))
+		if err != nil {
+			return err
+		}
+		all = append(all, p.goal())
+	}
 	missed := 0
-	for _, g := range goals(reports) {
-		fmt.Fprintf(out, "%-3s  %s: %s\n", yes(g.Met), g.Words, g.Result)
-		if !g.Met {
+	for _, g := range all {
+		fmt.Fprintf(out, "%-3s  %s: %s\n", yes(g.Met), g.Words, g.told())
+		if g.failed() {
 			missed++
 		}
 	}
 	if *dir != "" {
 		texts := parts(reports)
+		texts["goals"] = goalList(all)
 		if *with != "" {
 			text, err := os.ReadFile(*with)
 			if err != nil {
@@ -125,7 +138,8 @@ func write(dir string, reports []*Report, texts map[string]string) error {
 	if err := os.MkdirAll(plots, 0o755); err != nil {
 		return err
 	}
-	for name, svg := range map[string][]byte{"errors.svg": barPlot(reports), "scatter.svg": scatterPlot(reports), "ranges.svg": coveragePlot(reports)} {
+	for name, svg := range map[string][]byte{"errors.svg": barPlot(reports), "scatter.svg": scatterPlot(reports),
+		"ranges.svg": coveragePlot(reports, packages), "ranges-dram.svg": coveragePlot(reports, memory)} {
 		if err := os.WriteFile(filepath.Join(plots, name), svg, 0o644); err != nil {
 			return err
 		}

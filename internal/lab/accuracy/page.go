@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/eco2-bpf/eco2-bpf/internal/lab/score"
 )
 
 // Marks of a part of the page that is written anew by each run; NAME is the part's.
@@ -28,12 +30,13 @@ func replacePart(page []byte, name, text string) ([]byte, error) {
 // parts are what a run writes into the page.
 func parts(reports []*Report) map[string]string {
 	out := map[string]string{
-		"summary": summary(reports), "goals": goalList(goals(reports)), "ranges": ranges(reports), "cost": costs(reports), "formulas": formulas(reports),
+		"summary": summary(reports, packages), "memory": summary(reports, memory), "ranges": ranges(reports) + sums(reports),
+		"cost": costs(reports), "formulas": formulas(reports),
 	}
 	var b strings.Builder
 	for _, r := range reports {
 		fmt.Fprintf(&b, "### %s\n\n%s\n\n%s.\n\n", r.Name, r.Machine, r.heading())
-		for _, kind := range []string{packages, memory, cards} {
+		for _, kind := range scored {
 			if lines := r.of(kind); len(lines) > 0 {
 				rows := [][]string{append([]string{kind}, columns[1:]...)}
 				for i := range lines {
@@ -48,19 +51,23 @@ func parts(reports []*Report) map[string]string {
 	return out
 }
 
-// summary is the 95th percentile of each tool on each scenario.
-func summary(reports []*Report) string {
+// summary is the 95th percentile of each tool on each scenario that has a kind of energy.
+func summary(reports []*Report, kind string) string {
 	rows := [][]string{{"scenario"}}
-	tools := toolsOf(reports)
+	tools := toolsOf(reports, kind)
 	for _, t := range tools {
 		rows[0] = append(rows[0], t.Tool)
 	}
 	for _, r := range reports {
+		lines := r.of(kind)
+		if len(lines) == 0 {
+			continue
+		}
 		row := []string{r.Name}
-		best := r.best()
+		best := r.best(kind)
 		for _, t := range tools {
 			cell := "-"
-			for _, l := range r.of(packages) {
+			for _, l := range lines {
 				if l.Tool == t.Tool {
 					if cell = percent(l.P95); best != nil && l.Tool == best.Tool {
 						cell = "**" + cell + "**"
@@ -76,11 +83,11 @@ func summary(reports []*Report) string {
 	return b.String()
 }
 
-// toolsOf is a line of each tool, ours first.
-func toolsOf(reports []*Report) (out []Line) {
+// toolsOf is a line of each tool that tells of a kind of energy, ours first.
+func toolsOf(reports []*Report, kind string) (out []Line) {
 	known := map[string]bool{}
 	for _, r := range reports {
-		for _, l := range r.of(packages) {
+		for _, l := range r.of(kind) {
 			if !known[l.Tool] {
 				known[l.Tool] = true
 				out = append(out, l)
@@ -90,32 +97,41 @@ func toolsOf(reports []*Report) (out []Line) {
 	return out
 }
 
-// ranges is what our bounds are worth: the part of the rows whose truth is inside, as a whole and by kind of energy, and how wide they are.
+// ranges is what our bounds are worth, of rows as a whole and by kind of energy: the part of the rows whose truth is inside, and how wide they are.
 func ranges(reports []*Report) string {
-	kinds := []string{wholeRows, packages, memory, cards}
-	rows := [][]string{{"scenario", "rows"}}
-	for _, name := range ourNames[1:3] {
-		rows[0] = append(rows[0], kinds...)
-		rows[0][len(rows[0])-len(kinds)] = name + ": " + kinds[0]
-		rows[0] = append(rows[0], "width")
-	}
-	rows[0] = append(rows[0], "rows - energy", "unattributed", "interrupts", "their truth")
-	for _, r := range reports {
-		row := []string{r.Name, fmt.Sprint(r.line(ourTool).Rows)}
-		for _, name := range ourNames[1:3] {
-			for _, kind := range kinds {
-				cell := "-"
-				for _, l := range r.of(kind) {
-					if l.Tool == name && l.Rows > 0 {
-						cell = percent(float64(l.Covered) / float64(l.Rows))
-					}
+	var b strings.Builder
+	for _, kind := range append([]string{wholeRows}, scored...) {
+		rows := [][]string{{kind + ": scenario", "way", "rows", "inside", "width", "p95", "low is 0", "above the floor", "inside", "width", "p95", "low is 0"}}
+		for _, r := range reports {
+			for _, name := range ourNames {
+				if l := r.lineOf(name, kind); l.Rows > 0 {
+					row := append([]string{r.Name, ways[name]}, coverageCells(&l.Coverage)...)
+					rows = append(rows, append(row, coverageCells(&l.Large)...))
 				}
-				row = append(row, cell)
 			}
-			row = append(row, times(r.line(name).Width))
 		}
-		rows = append(rows, append(row, fmt.Sprintf("%d uJ", int64(r.Off)), fmt.Sprintf("%.3f J", r.Unattributed),
-			fmt.Sprintf("%.3f J", r.InterruptsTold), fmt.Sprintf("%.3f J", r.InterruptsTruth)))
+		if len(rows) > 1 {
+			writeMarkdown(&b, rows, 2)
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
+}
+
+// coverageCells are a coverage's: rows, those that hold the truth, the width's median and 95th percentile, and those without a lower end.
+func coverageCells(c *score.Coverage) []string {
+	if c.Rows == 0 {
+		return []string{"0", "-", "-", "-", "-"}
+	}
+	return []string{fmt.Sprint(c.Rows), percent(c.Inside()), times(c.Width), times(c.WidthP95), percent(float64(c.Open) / float64(c.Rows))}
+}
+
+// sums is what rows add up to, and what is no process's.
+func sums(reports []*Report) string {
+	rows := [][]string{{"scenario", "rows - energy", "unattributed", "interrupts", "their truth"}}
+	for _, r := range reports {
+		rows = append(rows, []string{r.Name, fmt.Sprintf("%d uJ", int64(r.Off)), fmt.Sprintf("%.3f J", r.Unattributed),
+			fmt.Sprintf("%.3f J", r.InterruptsTold), fmt.Sprintf("%.3f J", r.InterruptsTruth)})
 	}
 	var b strings.Builder
 	writeMarkdown(&b, rows, 1)
@@ -125,7 +141,7 @@ func ranges(reports []*Report) string {
 // costs is the mean over all scenarios of what each tool needs for a second of the machine.
 func costs(reports []*Report) string {
 	rows := [][]string{{"tool", "window", "CPU time of the formula, a second", "processes looked at in /proc, a second"}}
-	for _, t := range toolsOf(reports) {
+	for _, t := range toolsOf(reports, packages) {
 		var took, looked float64
 		n := 0.0
 		for _, r := range reports {
@@ -147,7 +163,7 @@ func costs(reports []*Report) string {
 // formulas are the peers', in a line each.
 func formulas(reports []*Report) string {
 	rows := [][]string{{"tool", "idle energy, as it is scored", "formula"}}
-	for _, t := range toolsOf(reports) {
+	for _, t := range toolsOf(reports, packages) {
 		if !t.Ours {
 			rows = append(rows, []string{t.Tool, string(t.Policy), strings.ReplaceAll(t.Words, "|", "\\|")})
 		}

@@ -49,7 +49,8 @@ func (p *peer) poll(s seen.Sample) {
 	p.looked += looked(p.Peer, &s)
 }
 
-// polls puts the peers into an observer, each at its own interval, and once more at the end of the run, as those do that end with a job.
+// polls puts the peers into an observer, each at its own interval, and once more at the end of the run, as those do that end with a job:
+// who sleeps then is woken.
 func polls(o *sim.Observer, all []peers.Peer, duration time.Duration) (list []*peer) {
 	byEvery := map[time.Duration][]*peer{}
 	for _, p := range all {
@@ -60,6 +61,9 @@ func polls(o *sim.Observer, all []peers.Peer, duration time.Duration) (list []*p
 	add := func(every, offset time.Duration, who []*peer) {
 		o.Polls = append(o.Polls, sim.Poll{Every: every, Offset: offset, Skew: pollSkew, Do: func(s seen.Sample) {
 			for _, p := range who {
+				if sleeper, ok := p.Peer.(peers.Sleeper); ok && s.At >= duration {
+					sleeper.Wake()
+				}
 				p.poll(s)
 			}
 		}})

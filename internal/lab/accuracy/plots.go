@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/eco2-bpf/eco2-bpf/internal/lab/score"
 )
 
 // What is ours is dark, and drawn last. A peer keeps its colour in all plots.
@@ -115,51 +112,3 @@ func scatterPlot(reports []*Report) []byte {
 	}
 	return c.end()
 }
-
-// mostRanges is how many rows a panel has room for; of more, an even choice is drawn.
-const mostRanges = 240
-
-// coveragePlot draws the ranges of our rows over their truth, by the truth.
-func coveragePlot(reports []*Report) []byte {
-	at, width, height := panels(len(reports), 3, 300, 180)
-	c := newCanvas(max(width, 700), height, ourGiven+": ranges as multiples of the truth, from the smallest row to the largest (red: the truth lies outside)")
-	for i, r := range reports {
-		p := at[i]
-		rows := slices.Clone(r.Bounds)
-		slices.SortFunc(rows, func(a, b Bound) int { return cmp.Compare(a.Truth, b.Truth) })
-		x0, x1 := p.x+40, p.x+p.width
-		y := logScale{0.1, 10, p.y + p.height - 10, p.y + 30}
-		c.text(x0, p.y+12, "start", r.Name, `font-weight="bold"`)
-		for _, m := range y.marks() {
-			c.line(x0, y.at(m), x1, y.at(m), "#ddd")
-			c.text(x0-4, y.at(m)+4, "end", fmt.Sprintf("%gx", m), "")
-		}
-		n := min(len(rows), mostRanges)
-		out := 0
-		for _, b := range rows {
-			if !b.within() {
-				out++
-			}
-		}
-		for k := range n {
-			b := rows[k*len(rows)/n]
-			line := ourColour
-			if !b.within() {
-				line = "#d00"
-			}
-			x := x0 + (float64(k)+0.5)/float64(n)*(x1-x0)
-			c.line(x, y.at(b.Low/b.Truth), x, y.at(b.High/b.Truth), line)
-		}
-		c.line(x0, y.at(1), x1, y.at(1), "#444")
-		c.text(x1, p.y+12, "end", fmt.Sprintf("%d of %d rows outside", out, len(rows)), "")
-	}
-	return c.end()
-}
-
-// Bound is one row's truth, and what we said of it.
-type Bound struct {
-	Truth float64
-	score.Range
-}
-
-func (b Bound) within() bool { return b.Low <= b.Truth && b.Truth <= b.High }

@@ -129,7 +129,7 @@ type tool struct {
 
 // tools are all of them, ours first. best are our scores with each machine's own factors; nil: they are not asked for.
 func (p *population) tools(best []score.Score) (out []tool) {
-	for _, l := range toolsOf(p.reports) {
+	for _, l := range toolsOf(p.reports, packages) {
 		if l.Ours && l.Tool != ourGiven && l.Tool != ourWeighted {
 			continue
 		}
@@ -153,7 +153,7 @@ func (p *population) tools(best []score.Score) (out []tool) {
 // halved counts the machines on which our 95th percentile, weighted, is at most half of that of the peer that is best there, and of how many.
 func (p *population) halved(g group) (met, of int) {
 	for i, r := range p.reports {
-		best := r.best()
+		best := r.best(packages)
 		if !g.has(p.machines[i]) || best == nil {
 			continue
 		}

@@ -17,6 +17,9 @@ const (
 	wholeRows = "rows" // all that is counted; of ours only
 )
 
+// scored are the kinds that tools are scored for.
+var scored = []string{packages, memory, cards}
+
 // Names of what is ours: as it comes; with idle power that was measured before; with all that it can weigh by, too; and with idle energy given to
 // those who run.
 const (
@@ -28,6 +31,9 @@ const (
 
 // ourNames is their order.
 var ourNames = []string{ourTool, ourGiven, ourWeighted, ourShared}
+
+// ways are their words.
+var ways = map[string]string{ourTool: "as it comes", ourGiven: "idle power given", ourWeighted: "weighted", ourShared: "idle energy shared"}
 
 // Line is a tool on a scenario, scored for one kind of energy.
 type Line struct {
@@ -41,6 +47,7 @@ type Line struct {
 	Every     time.Duration
 	PerWindow time.Duration // CPU time of its formula; of ours that of the whole engine
 	Looked    float64       // processes that it looks at in /proc, in a window
+	Bounds    []Bound       // of ours
 	all       []score.Score // by every policy
 }
 
@@ -51,8 +58,7 @@ type Report struct {
 	Processes, Exited    int
 	Wraps                int
 	Joules               float64
-	Lines                []Line // ours first
-	Bounds               []Bound
+	Lines                []Line            // ours first
 	Off                  units.Microjoules // of ours: rows against energy, and energy against counters
 	Breaches             uint64            // that our engine has found itself
 	Linear               bool              // a second of CPU time is like any other, and all are traced
@@ -73,10 +79,10 @@ func (r *Report) of(kind string) (out []Line) {
 }
 
 // bounds pairs the truth of whoever used something with our range.
-func bounds(t *score.Truth, told *score.Told) (out []Bound) {
-	for _, p := range t.Processes {
-		if p.Active >= 1e-6 {
-			out = append(out, Bound{p.Active, told.Ranges[p.Key]})
+func bounds(t *score.Truth, told *score.Told, policy score.Policy) (out []Bound) {
+	for key, truth := range t.Joules(policy, told.Window) {
+		if truth >= 1e-6 {
+			out = append(out, Bound{truth, told.Ranges[key]})
 		}
 	}
 	return out

@@ -67,7 +67,7 @@ func (t *trial) slice(s seen.Slice) {
 }
 
 func (t *trial) edge(e sim.Edge) {
-	t.counted.add(e.Zones)
+	t.counted.add(e.Zones, e.GPUs)
 	for _, m := range t.meters {
 		m.Edge(e)
 	}
@@ -109,12 +109,7 @@ func (t *trial) report(truth *sim.Truth) (*Report, error) {
 			errs = append(errs, fmt.Errorf("%s: %s: %w", t.Name, name, err))
 			continue
 		}
-		r.Off += result.Off
-		for _, kind := range []string{packages, memory} {
-			if k := result.Kinds[kind]; k != nil {
-				r.Off += max(k.Energy-t.counted.sum(kind), t.counted.sum(kind)-k.Energy)
-			}
-		}
+		r.Off += result.Off + t.counted.off(result.Kinds)
 		r.Breaches += result.Losses.Breaches
 		r.addOurs(name, &result, truths)
 	}

@@ -33,6 +33,13 @@ func (c *canvas) line(x1, y1, x2, y2 float64, colour string) {
 	fmt.Fprintf(c, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\"/>\n", x1, y1, x2, y2, colour)
 }
 
+// path draws strokes that are written as those of an SVG path.
+func (c *canvas) path(strokes, colour string) {
+	if strokes != "" {
+		fmt.Fprintf(c, "<path d=\"%s\" stroke=\"%s\"/>\n", strokes, colour)
+	}
+}
+
 func (c *canvas) rect(x, y, width, height float64, colour string) {
 	fmt.Fprintf(c, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>\n", x, y, width, height, colour)
 }

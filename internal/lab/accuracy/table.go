@@ -66,7 +66,8 @@ func (r *Report) ourLine() string {
 	var in []string
 	for _, name := range ourNames {
 		l := r.line(name)
-		in = append(in, fmt.Sprintf("%s %d of %d (packages, %s wide)", name, l.Covered, l.Rows, times(l.Width)))
+		in = append(in, fmt.Sprintf("%s %d of %d (packages, %s wide, %s to 95 %%, %d from 0; above the floor %s)",
+			name, l.Covered, l.Rows, times(l.Width), times(l.WidthP95), l.Open, times(l.Large.Width)))
 	}
 	return fmt.Sprintf("rows are %d uJ off; truth inside the range: %s\nunattributed %.3f J; interrupts %.3f J of %.3f J; the counters have %.3f %% of the energy",
 		int64(r.Off), strings.Join(in, ", "), r.Unattributed, r.InterruptsTold, r.InterruptsTruth, 100*r.Counted)
@@ -74,8 +75,13 @@ func (r *Report) ourLine() string {
 
 // times shows a ratio.
 func times(v float64) string {
-	if math.IsNaN(v) {
+	switch {
+	case math.IsNaN(v):
 		return "-"
+	case math.IsInf(v, 0):
+		return "inf"
+	case v >= 1000:
+		return fmt.Sprintf("%.1gx", v)
 	}
 	return fmt.Sprintf("%.2fx", v)
 }
@@ -84,7 +90,7 @@ func times(v float64) string {
 func writeText(w io.Writer, reports []*Report) {
 	for _, r := range reports {
 		fmt.Fprintf(w, "%s (%s)\n%s\n%s\n", r.Name, r.Machine, r.heading(), r.ourLine())
-		for _, kind := range []string{packages, memory, cards} {
+		for _, kind := range scored {
 			lines := r.of(kind)
 			if len(lines) == 0 {
 				continue

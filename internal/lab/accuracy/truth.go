@@ -5,20 +5,27 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eco2-bpf/eco2-bpf/internal/lab/ours"
 	"github.com/eco2-bpf/eco2-bpf/internal/lab/score"
 	"github.com/eco2-bpf/eco2-bpf/internal/lab/seen"
 	"github.com/eco2-bpf/eco2-bpf/internal/lab/sim"
 	"github.com/eco2-bpf/eco2-bpf/internal/units"
 )
 
-// counters is what the zones have counted by this laboratory's own sums.
+// counters is what zones and cards have counted by this laboratory's own sums.
 type counters struct {
 	zones []seen.Zone
 	last  []uint64
 	sums  []units.Microjoules
+	cards []seen.GPU        // as they were last
+	drawn units.Microjoules // by all cards
 }
 
-func (c *counters) add(now []uint64) {
+func (c *counters) add(now []uint64, gpus []seen.GPU) {
+	for i := range min(len(c.cards), len(gpus)) {
+		c.drawn += 1000 * units.Microjoules(gpus[i].EnergyMilliJoules-c.cards[i].EnergyMilliJoules)
+	}
+	c.cards = gpus
 	if c.last == nil {
 		c.sums = make([]units.Microjoules, len(now))
 	} else {
@@ -33,12 +40,39 @@ func (c *counters) add(now []uint64) {
 }
 
 func (c *counters) sum(kind string) (e units.Microjoules) {
+	if kind == cards {
+		return c.drawn
+	}
 	for i := range c.sums {
 		if name, _, _ := strings.Cut(c.zones[i].Name, "-"); name == kind {
 			e += c.sums[i]
 		}
 	}
 	return e
+}
+
+// off is how far what was booked is from what was counted, over all kinds of energy, without sign. Each kind that has no other within it must
+// have been booked; of the others what was booked must be right.
+func (c *counters) off(booked map[string]*ours.Kind) (off units.Microjoules) {
+	kinds := map[string]bool{cards: len(c.cards) > 0}
+	for i := range c.zones {
+		kind, _, _ := strings.Cut(c.zones[i].Name, "-")
+		kinds[kind] = kind == packages || kind == memory
+	}
+	for kind := range booked {
+		kinds[kind] = true
+	}
+	for kind, must := range kinds {
+		if !must {
+			continue
+		}
+		e := c.sum(kind)
+		if k := booked[kind]; k != nil {
+			e -= k.Energy
+		}
+		off += max(e, -e)
+	}
+	return off
 }
 
 // truthOf adds up kinds of energy over their domains; nil: there is none.

@@ -25,6 +25,7 @@ type DEEPmon struct {
 	switches float64
 	sleep    time.Duration
 	read     time.Duration // when the table was read
+	woken    bool
 }
 
 // weighed are cycles by socket.
@@ -74,14 +75,18 @@ func (d *DEEPmon) Slice(s seen.Slice) {
 	w.by[d.cpus[s.CPU].Socket] += cycles*(1-overlap) + cycles*overlap*11/20
 }
 
+// Wake ends its sleep.
+func (d *DEEPmon) Wake() { d.woken = true }
+
 // Poll reads the table when it is time.
 func (d *DEEPmon) Poll(s seen.Sample) {
 	if _, ok := d.clock.step(s.At); !ok {
 		return
 	}
-	if d.counters.last != nil && s.At-d.read < d.sleep {
+	if d.counters.last != nil && s.At-d.read < d.sleep && !d.woken {
 		return
 	}
+	d.woken = false
 	window, switches := d.window, d.switches
 	d.window, d.switches, d.read = map[int]*weighed{}, 0, s.At
 	steps := d.counters.step(s.Zones, func(back, _ float64) float64 { return 1<<32 - back })

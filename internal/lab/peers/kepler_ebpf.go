@@ -8,30 +8,42 @@ import (
 )
 
 // KeplerEBPF is Kepler up to 0.9 (bpf/kepler.bpf.h, pkg/model/estimator/local/ratio.go, pkg/collector/stats/node_stats.go): a table of
-// processes that the kernel fills at context switches and that is read and emptied every 3 s.
+// processes that the kernel fills at context switches and that is read and emptied every 3 s. A switch adds to the process that leaves only
+// if that is in the table already.
 //
-// A switch adds to a process that is in the table already, and puts it there else: the first slice of each process in each window is lost
-// (derived). A slice that goes over the window's edge is the later window's. Ended processes keep what they have.
+// 0.9.0 (0.7.12 and 0.8.0 have the same file) puts it there after that, by the pid that leaves: the first slice of each process in each window
+// is lost (derived). That it is this pid stands in the source of that version, and pull request 1693 is for it; the pid that comes is taken
+// only where switches are skipped (EXPERIMENTAL_BPF_SAMPLE_RATE, off by default), and was between two releases in the summer of 2024.
+//
+// 0.7.8 looks from finish_task_switch, where the task that runs is the one that comes, and puts that there: a new process has its first
+// slice, and lost is only what was on a CPU when the table was emptied (derived).
+//
+// A slice that goes over the window's edge is the later window's, if it is not lost. Ended processes keep what they have.
 //
 // Energy is in whole millijoules, each share rounded up, so that shares add up to more than there was.
 //
-// Read in its favour: processes of a window are those in the table, although others that had been there before may have a part of the idle
-// energy, too; the table of 32,768 never overflows.
+// Read in its favour: cycles and cache misses are what it shares by, although the source of 0.9.0 goes back to CPU time, as it looks for that
+// among the hardware's counters; with 0.7.8 each thread's slices are its process's; what is shared equally goes to those who ran in the window,
+// although others that did so before, and live, have a part of it, too (pkg/collector/metric_collector.go); the table of 32,768 never
+// overflows.
 type KeplerEBPF struct {
 	ledger
 	clock
 	counters
 	boards
 	name, words string
-	unit        time.Duration // of run times; a slice below one is not there at all
+	unit        time.Duration // of run times, which are cut to whole ones
+	atFinish    bool          // it looks from finish_task_switch, as 0.7.8 does
 	tellsIdle   bool
 	window      map[int]*used
+	emptied     time.Duration
 	floors      map[string]floor
 }
 
-// used is what the table has of a process.
+// used is what the table has of a process that ran in a window.
 type used struct {
 	key                    Key
+	there                  bool // in the table, so that a switch adds to it
 	cycles, misses, micros float64
 }
 
@@ -40,20 +52,20 @@ type floor struct{ millijoules, micros float64 }
 
 // NewKepler09 is Kepler 0.9 as it comes: since October 2024 (pull request 1810) idle energy is not told apart, so it goes with the rest.
 func NewKepler09(m seen.Machine) *KeplerEBPF {
-	return newKeplerEBPF(m, "Kepler 0.9", time.Microsecond, false,
+	return newKeplerEBPF(m, "Kepler 0.9", time.Microsecond, false, false,
 		"zone energy x own cycles / all processes' cycles, dram by cache misses, uncore equally (kepler.bpf.h, ratio.go)")
 }
 
-// NewKepler07 is Kepler 0.7.8 on a machine with energy counters: slices below 1 ms count for nothing (derived), and idle energy is that of
-// the least busy window so far, shared equally.
+// NewKepler07 is Kepler 0.7.8 on a machine with energy counters: run times are in whole milliseconds, slice by slice, and idle energy is that
+// of the least busy window so far, shared equally.
 func NewKepler07(m seen.Machine) *KeplerEBPF {
-	return newKeplerEBPF(m, "Kepler 0.7", time.Millisecond, true,
+	return newKeplerEBPF(m, "Kepler 0.7", time.Millisecond, true, true,
 		"(zone energy - that of the least busy window) x own cycles / all processes' cycles, dram by misses, + idle / number of processes (ratio.go)")
 }
 
-func newKeplerEBPF(m seen.Machine, name string, unit time.Duration, tellsIdle bool, words string) *KeplerEBPF {
-	return &KeplerEBPF{ledger: newLedger(), counters: counters{zones: m.Zones}, name: name, words: words, unit: unit, tellsIdle: tellsIdle,
-		window: map[int]*used{}, floors: map[string]floor{}}
+func newKeplerEBPF(m seen.Machine, name string, unit time.Duration, atFinish, tellsIdle bool, words string) *KeplerEBPF {
+	return &KeplerEBPF{ledger: newLedger(), counters: counters{zones: m.Zones}, name: name, words: words, unit: unit, atFinish: atFinish,
+		tellsIdle: tellsIdle, window: map[int]*used{}, floors: map[string]floor{}}
 }
 
 // Name is its name.
@@ -67,14 +79,20 @@ func (k *KeplerEBPF) Every() time.Duration { return 3 * time.Second }
 
 // Slice is a switch from that task to another.
 func (k *KeplerEBPF) Slice(s seen.Slice) {
-	run := (s.To - s.From) / k.unit
 	u := k.window[s.PID]
 	if u == nil {
-		k.window[s.PID] = &used{key: Key{s.PID, int64(s.Start / seen.Tick)}}
-		return
+		u = &used{key: Key{s.PID, int64(s.Start / seen.Tick)}}
+		k.window[s.PID] = u
 	}
-	if run <= 0 {
-		return // neither cycles nor misses, so that those fit the time
+	if !u.there {
+		u.there = !k.atFinish || s.From >= k.emptied
+		if !k.atFinish || !u.there {
+			return // it is put there after this one, or was before the table was emptied
+		}
+	}
+	run := max((s.To-s.From)/k.unit, 0)
+	if run == 0 && !k.atFinish {
+		return // neither cycles nor misses, so that those fit the time; 0.7.8 adds them all the same
 	}
 	u.micros += float64(run * (k.unit / time.Microsecond))
 	u.cycles += float64(s.Cycles)
@@ -87,7 +105,7 @@ func (k *KeplerEBPF) Poll(s seen.Sample) {
 		return
 	}
 	window := k.window
-	k.window = map[int]*used{}
+	k.window, k.emptied = map[int]*used{}, s.At
 	steps, cards := k.counters.step(s.Zones, byRange), k.boards.step(s.GPUs)
 	if steps == nil {
 		return

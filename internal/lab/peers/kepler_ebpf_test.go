@@ -39,7 +39,7 @@ func TestKepler09(t *testing.T) {
 			joules{a: {"package": 60, "dram": 1}, b: {"package": 30, "dram": 5}}},
 		{"the first slice of a process in a window is lost", append(first[:2:2], slice(7, 1, 1*ms, 2*ms, 5, 5)),
 			joules{a: {"package": 90, "dram": 6}, b: {}}},
-		{"so a child of one slice has nothing", append(first[:2:2], slice(7, 1, 1*ms, 2*ms, 5, 5), slice(9, 9, 2*ms, 4*ms, 900, 900)),
+		{"also where it begins in it, so a child of one slice has nothing", append(first[:2:2], slice(7, 1, 1*ms, 2*ms, 5, 5), slice(9, 9, 2*ms, 4*ms, 900, 900)),
 			joules{a: {"package": 90, "dram": 6}, b: {}}},
 		{"by time without cycles, memory equally without misses", append(first[:2:2], slice(7, 1, 1*ms, 3*ms, 0, 0), slice(8, 2, 3*ms, 4*ms, 0, 0)),
 			joules{a: {"package": 60, "dram": 3}, b: {"package": 30, "dram": 3}}},
@@ -84,9 +84,7 @@ func TestKepler07(t *testing.T) {
 	k.Poll(ebpf0)
 	window := func(seconds, joules float64, long time.Duration) {
 		from := time.Duration(seconds*1e9) - 3*time.Second
-		after(k, slice(7, 1, from, from+ms, 0, 0), slice(8, 2, from, from+ms, 0, 0), // are lost
-			slice(7, 1, from, from+long, 3, 0), slice(8, 2, from, from+long, 1, 0),
-			slice(8, 2, from, from+ms-1, 1000, 0)) // below a millisecond
+		after(k, slice(7, 1, from, from+long, 3, 0), slice(8, 2, from, from+long, 1, 0))
 		k.Poll(look(seconds, []float64{joules, 0}, seen.CPUTimes{}))
 	}
 	window(3, 60, 1000*ms) // all of the first is idle: 30 each
@@ -99,6 +97,45 @@ func TestKepler07(t *testing.T) {
 	expect(t, k.Result(), joules{{7, 1}: {"package": 120 + 10}, {8, 2}: {"package": 100 + 10}})
 	window(15, 230+24, 500*ms)
 	expect(t, k.Result(), joules{{7, 1}: {"package": 130 + 10 + 3}, {8, 2}: {"package": 110 + 10 + 1}})
+}
+
+// After a window of 6 J with next to nothing, which is the idle energy from then on: one of 26 J, so 20 J by cycles and 6 J for all equally.
+func TestKepler07Table(t *testing.T) {
+	a, b, c := Key{7, 1}, Key{8, 2}, Key{9, 9}
+	at := func(d time.Duration) time.Duration { return 3*time.Second + d }
+	busy := slice(7, 1, at(0), at(9*ms), 300, 0)
+	for _, test := range []struct {
+		name   string
+		slices []seen.Slice
+		want   joules // of the second window
+	}{
+		{"the first slice of a process counts", []seen.Slice{busy, slice(8, 2, at(9*ms), at(19*ms), 100, 0)},
+			joules{a: {"package": 15 + 3}, b: {"package": 5 + 3}}},
+		{"so a child of one slice has its own", []seen.Slice{busy, exited(slice(9, 9, at(ms), at(3*ms), 100, 0))},
+			joules{a: {"package": 15 + 3}, c: {"package": 5 + 3}}},
+		{"what was on a CPU when the table was emptied is lost", []seen.Slice{busy, slice(8, 2, at(-ms), at(2*ms), 900, 0)},
+			joules{a: {"package": 20 + 3}, b: {"package": 3}}},
+		{"each such slice", []seen.Slice{slice(8, 2, at(-ms), at(2*ms), 900, 0), busy, slice(8, 2, at(-2*ms), at(4*ms), 900, 0)},
+			joules{a: {"package": 20 + 3}, b: {"package": 3}}},
+		{"not what follows", []seen.Slice{slice(8, 2, at(-ms), at(2*ms), 900, 0), busy, slice(8, 2, at(5*ms), at(9*ms), 100, 0)},
+			joules{a: {"package": 15 + 3}, b: {"package": 5 + 3}}},
+		{"nor what the process has while another of its threads was put there", []seen.Slice{busy, slice(8, 2, at(ms), at(2*ms), 60, 0),
+			slice(8, 2, at(-ms), at(3*ms), 40, 0)}, joules{a: {"package": 15 + 3}, b: {"package": 5 + 3}}},
+		{"cycles below a millisecond count", []seen.Slice{busy, slice(8, 2, at(0), at(ms-1), 100, 0)},
+			joules{a: {"package": 15 + 3}, b: {"package": 5 + 3}}},
+		{"time below one does not, where there is nothing else", []seen.Slice{slice(7, 1, at(0), at(3*ms-1), 0, 0), slice(8, 2, at(0), at(2*ms), 0, 0),
+			slice(8, 2, at(4*ms), at(4*ms+ms/2), 0, 0)}, joules{a: {"package": 10 + 3}, b: {"package": 10 + 3}}},
+		{"nor does what goes backwards", []seen.Slice{slice(7, 1, at(0), at(4*ms), 0, 0), slice(8, 2, at(0), at(4*ms), 0, 0),
+			slice(8, 2, at(9*ms), at(5*ms), 0, 0)}, joules{a: {"package": 10 + 3}, b: {"package": 10 + 3}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := NewKepler07(pair())
+			k.Poll(ebpf0)
+			after(k, slice(5, 5, ms, 2*ms-1, 0, 0)).Poll(look(3, []float64{6, 0}, seen.CPUTimes{}))
+			test.want[Key{5, 5}] = Domains{"package": 6}
+			expect(t, told(after(k, test.slices...), look(6, []float64{6 + 26, 0}, seen.CPUTimes{})), test.want)
+		})
+	}
 }
 
 func TestKeplerEBPFUncoreAndCards(t *testing.T) {

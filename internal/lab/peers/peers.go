@@ -24,6 +24,10 @@ type Peer interface {
 	Result() Result
 }
 
+// Sleeper is a program that lets some polls pass. After Wake it reads at the next, as at the end of a run: what it has not read by then would
+// be in no number.
+type Sleeper interface{ Wake() }
+
 // Key names a process: pids come back.
 type Key struct {
 	PID   int

@@ -92,6 +92,21 @@ func TestDEEPmonIntervals(t *testing.T) {
 	}
 }
 
+// Whoever is asleep at the end reads all the same, once, if it is woken.
+func TestDEEPmonWakes(t *testing.T) {
+	var p Sleeper = NewDEEPmon(pair())
+	d := p.(*DEEPmon)
+	at := func(seconds, joules float64, slices ...seen.Slice) Result {
+		return told(after(d, slices...), look(seconds, []float64{joules, 0}, seen.CPUTimes{}))
+	}
+	at(0, 0)
+	at(1, 8, slice(7, 1, 0, ms, 1, 0)) // with so few switches it sleeps for 4 s
+	expect(t, at(3, 50, slice(7, 1, 0, ms, 1, 0)), joules{{7, 1}: {"package": 8}})
+	p.Wake()
+	expect(t, at(4, 68, slice(8, 2, 0, ms, 1, 0)), joules{{7, 1}: {"package": 8 + 30}, {8, 2}: {"package": 30}})
+	expect(t, at(5, 99, slice(8, 2, 0, ms, 1, 0)), joules{{7, 1}: {"package": 38}, {8, 2}: {"package": 30}})
+}
+
 func TestEnergAt(t *testing.T) {
 	resident := func(p seen.Process, megabytes int64) seen.Process {
 		p.Resident = megabytes << 20

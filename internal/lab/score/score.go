@@ -43,11 +43,21 @@ type Score struct {
 	Handed, Of float64
 	// Exited is of those who ended before the run did.
 	ExitedTruth, ExitedTold float64
-	// Rows is how many processes have used something, Covered of how many the truth lies within the tool's range, and Width the median of
-	// high / low of those that have an entry of their own; NaN: the tool gives no range.
-	Rows, Covered int
-	Width         float64
+	// Coverage is of all processes that have used something, and Large of those among them that have an entry of their own.
+	Coverage
+	Large Coverage
 }
+
+// Coverage says what ranges are worth: whether the truth is in them, and how wide they are to have it. All numbers are of the same rows.
+type Coverage struct {
+	Rows, Covered int
+	Open          int // of the rows, how many have a low of 0, or no range: nothing is said of how little it can have been
+	// Width and WidthP95 are the median and the 95th percentile of high / low: infinite for those that are open; NaN: the tool gives no range.
+	Width, WidthP95 float64
+}
+
+// Inside is the part of the rows whose truth is in their range; NaN without any.
+func (c *Coverage) Inside() float64 { return float64(c.Covered) / float64(c.Rows) }
 
 // Conservation is what the tool's numbers add up to too much, as a part of what they should; below 0: too little.
 func (s *Score) Conservation() float64 {
@@ -143,32 +153,44 @@ func (t *Told) handed(merged []Process) (sum float64) {
 	return sum
 }
 
-// cover counts the processes, small ones too, whose truth lies within the tool's range.
+// cover looks at the ranges of all who have used something, and again at those of the large ones.
 func (s *Score) cover(t *Truth, told *Told, joules map[Key]float64, floor float64) {
-	s.Width = math.NaN()
-	if told.Ranges == nil {
-		return
-	}
-	var widths []float64
+	var all, large []bound
 	for i := range t.Processes {
-		k := t.Processes[i].Key
-		truth := math.Round(joules[k]*1e6) / 1e6 // ranges are in whole microjoules
-		if truth <= 0 {
+		p := &t.Processes[i]
+		truth := math.Round(joules[p.Key]*1e6) / 1e6 // ranges are in whole microjoules
+		if truth <= 0 || told.Ranges == nil {
 			continue
 		}
-		s.Rows++
-		r, ok := told.Ranges[k]
-		if !ok {
-			continue
-		}
-		if r.Low <= truth && truth <= r.High {
-			s.Covered++
-		}
-		if t.Processes[i].Active >= floor {
-			widths = append(widths, r.High/r.Low) // of a low that is 0: infinite
+		b := bound{truth, told.Ranges[p.Key]} // none: nothing is within 0 and 0
+		all = append(all, b)
+		if p.Active >= floor {
+			large = append(large, b)
 		}
 	}
-	s.Width = Quantile(widths, 0.5)
+	s.Coverage, s.Large = coverageOf(all), coverageOf(large)
+}
+
+// bound is a row's truth, and what was told of it.
+type bound struct {
+	truth float64
+	Range
+}
+
+func coverageOf(rows []bound) Coverage {
+	c := Coverage{Rows: len(rows)}
+	widths := make([]float64, len(rows))
+	for i, r := range rows {
+		if r.Low <= r.truth && r.truth <= r.High {
+			c.Covered++
+		}
+		if widths[i] = r.High / r.Low; !(r.Low > 0) {
+			widths[i] = math.Inf(1)
+			c.Open++
+		}
+	}
+	c.Width, c.WidthP95 = Quantile(widths, 0.5), Quantile(widths, 0.95)
+	return c
 }
 
 // trees adds up the processes of each tree. A tree has exited with its root.

@@ -120,12 +120,40 @@ func TestCoverage(t *testing.T) {
 	s := Of(day(), &Told{Window: time.Second, Ranges: map[Key]Range{
 		{1, 10}: {40, 41}, {2, 10}: {4, 8}, {3, 11}: {4.1, 8.2}, {4, 12}: {0.1, 0.3}, {5, 12}: {0, 0.29},
 	}}, Separate)
-	// Of six rows a, b and one tiny one are inside; c and the other are not, and of the last nothing was told.
-	if s.Rows != 6 || s.Covered != 3 || !near(s.Width, 2) {
-		t.Errorf("%d of %d, %vx wide", s.Covered, s.Rows, s.Width)
+	// Of six rows a, b and one tiny one are inside; c and the other are not, and of the last nothing was told: that and the other are open.
+	if want := (Coverage{Rows: 6, Covered: 3, Open: 2, Width: 2, WidthP95: math.Inf(1)}); !alike(s.Coverage, want) {
+		t.Errorf("%+v, want %+v", s.Coverage, want)
 	}
-	if s := Of(day(), &Told{Window: time.Second}, Separate); s.Rows != 0 || !math.IsNaN(s.Width) {
-		t.Errorf("who tells no ranges has %d rows, %vx wide", s.Rows, s.Width)
+	if want := (Coverage{Rows: 3, Covered: 2, Width: 2, WidthP95: 2}); !alike(s.Large, want) {
+		t.Errorf("of a, b and c %+v, want %+v", s.Large, want)
+	}
+	if s := Of(day(), &Told{Window: time.Second}, Separate); s.Rows != 0 || !math.IsNaN(s.Width) || !math.IsNaN(s.Large.WidthP95) || !math.IsNaN(s.Inside()) {
+		t.Errorf("who tells no ranges has %+v", s.Coverage)
+	}
+}
+
+func alike(a, b Coverage) bool {
+	same := func(x, y float64) bool { return x == y || near(x, y) }
+	return a.Rows == b.Rows && a.Covered == b.Covered && a.Open == b.Open && same(a.Width, b.Width) && same(a.WidthP95, b.WidthP95)
+}
+
+// A range that holds whatever there may be is no merit: it covers all, and is as wide as it is.
+func TestUselessRangesShow(t *testing.T) {
+	for _, c := range []struct {
+		all  Range
+		open int
+		wide float64
+	}{{Range{0, 1e9}, 6, math.Inf(1)}, {Range{1e-6, 1e9}, 0, 1e15}} {
+		told := &Told{Window: time.Second, Ranges: map[Key]Range{}}
+		for _, p := range day().Processes {
+			told.Ranges[p.Key] = c.all
+		}
+		s := Of(day(), told, Separate)
+		for _, got := range []Coverage{s.Coverage, s.Large} {
+			if got.Covered != got.Rows || got.Open != min(c.open, got.Rows) || got.Width < c.wide || got.WidthP95 < c.wide {
+				t.Errorf("ranges of %v: %+v", c.all, got)
+			}
+		}
 	}
 }
 
