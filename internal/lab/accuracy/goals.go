@@ -147,7 +147,8 @@ func (c *checker) ranges() {
 		words := fmt.Sprintf("ranges of packages are of use, %s: high at most %g x low, median of the rows above the floor", ways[way.tool], way.most)
 		c.each(words, "", func(r *Report) (string, bool, bool) {
 			l := r.line(way.tool)
-			return times(l.Large.Width), l.Large.Width <= way.most, l.Large.Rows > 0
+			// Of a child that lives for 2 ms nobody can know whether it ran fast or slow; in storms they are rows by themselves.
+			return times(l.Large.Width), l.Large.Width <= way.most, l.Large.Rows > 0 && r.Name != "storms"
 		})
 	}
 }
