@@ -63,7 +63,7 @@ func (e *Engine) explain(a *accumulator, r *accRow, row *snapshot.Row, at int) s
 			Steps: int(a.steps), Biggest: x.biggest, Low: row.Ranges[d].Low, High: row.Ranges[d].High,
 		}
 		for i, c := range x.causes {
-			if c.High > c.Low {
+			if c.High > c.Low+2*units.Microjoules(a.steps) { // else it is rounding
 				dom.Causes = append(dom.Causes, snapshot.Cause{Name: causeTexts[i][0], Low: c.Low, High: c.High, Text: causeTexts[i][1]})
 			}
 		}
