@@ -202,6 +202,9 @@ func checkLaw(t *testing.T, s *snapshot.Snapshot, breaches uint64) {
 		for d, j := range r.ByDomain {
 			sums[d] += j
 			row += j
+			if most := max(j, s.Energy[d].High); r.Ranges[d].High > most {
+				t.Errorf("row %s %q: %v J of domain %d may be %v, and there are %v", r.Kind, r.Comm, j, d, r.Ranges[d].High, most)
+			}
 			if r.Ranges[d].Low > j || r.Ranges[d].High < j || r.Ranges[d].Low < 0 {
 				t.Errorf("row %s %q: %v J of domain %d are not within %v", r.Kind, r.Comm, j, d, r.Ranges[d])
 			}

@@ -289,12 +289,18 @@ func TestHeldEnergyKeepsItsMark(t *testing.T) {
 	m, cfg, _ := oneSocket()
 	m.doms[0].Scope = energy.ScopeDRAM
 	parts := Parts{DRAM: splitResident}
-	e := &Engine{cfg: cfg, parts: parts, domains: m.doms, splits: []string{splitResident}, heldMark: make([]string, 1), sinceLook: make([]time.Duration, 1)}
+	e := &Engine{cur: Edge{Samples: []energy.Sample{{}}}, prev: Edge{Samples: []energy.Sample{{}}}, cfg: cfg, parts: parts, domains: m.doms, splits: []string{splitResident}, heldMark: make([]string, 1), sinceLook: make([]time.Duration, 1)}
 	at := func(looked bool, j units.Microjoules, mark string) energy.Sample {
 		e.cur = Edge{Looked: looked, Samples: []energy.Sample{{Energy: j, Mark: mark}}}
 		e.hold(0, nil)
 		e.prev = e.cur
 		return e.cur.Samples[0]
+	}
+	e.sinceLook[0] = 7
+	for _, e.cur.Looked = range []bool{true, false} {
+		if e.hold(0, []time.Duration{1})[0] != 7 {
+			t.Errorf("looked %t: held energy is not of the busy time since the last look", e.cur.Looked)
+		}
 	}
 	e.prev = Edge{Samples: []energy.Sample{{}}}
 	if s := at(false, 10, ""); s.Energy != 0 || s.Mark != "" {
@@ -356,6 +362,64 @@ func TestDocumentedFactors(t *testing.T) {
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("nothing is said of %q", want)
+		}
+	}
+}
+
+// A CPU that hardly worked, whose frequency is not told, is taken to run as the others do.
+func TestUnknownFrequenciesAreTheMean(t *testing.T) {
+	w := newWeighing(attribution.Weights{Frequency: 1}, make(host.Topology, 4))
+	w.begin([]int64{4_000_000, 2_000_000, 0})
+	if w.factor[0] != 1 || w.factor[1] != 0.5 || w.factor[2] != 0.75 || w.factor[3] != 0.75 {
+		t.Errorf("%v", w.factor)
+	}
+	if w.begin(nil); w.factor[0] != 1 || w.factor[1] != 1 {
+		t.Errorf("%v, and no frequency is known", w.factor)
+	}
+}
+
+// The kernel's count of tasks leaves out interrupts that have a time of their own: what it has beyond both is missed.
+func TestInterruptsAreBesideTheTasksCount(t *testing.T) {
+	step := second{use: []bpf.Usage{use(1, 0, 800, "a")}, busy: []time.Duration{900 * time.Millisecond, 0}, energy: []units.Microjoules{9_500_000}}
+	m, cfg, topo := oneSocket(step)
+	_, total, _ := watch(t, m, cfg, topo, func(p *Parts) { p.BusySource, p.Interrupts = busyOfTasks, interrupts{m, 25 * time.Millisecond} })
+	if got := find(total, snapshot.Unattributed, 0).Joules.Joules(); math.Abs(got-1) > 1e-4 { // 100 of 950 ms
+		t.Errorf("%f J are unattributed, want 1", got)
+	}
+}
+
+// Reservations are of one policy.
+func TestNoReservedRowsUnasked(t *testing.T) {
+	m, cfg, topo := oneSocket(second{use: []bpf.Usage{use(1, 0, 500, "a")}, energy: []units.Microjoules{1e6}})
+	_, total, _ := watch(t, m, cfg, topo, func(p *Parts) {
+		p.Reserved = func(into []Reservation) []Reservation { return append(into, Reservation{7, 500_000}) }
+	})
+	for _, r := range total.Rows {
+		if r.Kind == snapshot.Reserved {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestOdds(t *testing.T) {
+	both := differences{siblings: true, frequencies: true}
+	for _, c := range []struct {
+		machine differences
+		weights attribution.Weights
+		want    float64 // logarithms that are added as squares
+		brief   float64
+	}{
+		{differences{}, attribution.Weights{}, math.Log(oddsWork), oddsBriefWeighed},
+		{both, attribution.Weights{}, math.Sqrt(math.Pow(math.Log(2), 2) + math.Pow(math.Log(1/0.6), 2) + math.Pow(math.Log(2), 2)), oddsBrief},
+		{both, attribution.Weights{SMT: 0.5}, math.Sqrt(math.Pow(math.Log(2), 2) + math.Pow(math.Log(1.15), 2) + math.Pow(math.Log(2), 2)), oddsBrief},
+		{both, attribution.Weights{Frequency: 1}, math.Sqrt(math.Pow(math.Log(2), 2) + math.Pow(math.Log(1/0.6), 2) + math.Pow(math.Log(1.15), 2)), oddsBriefWeighed},
+	} {
+		for _, method := range []string{energy.Measured, energy.Estimated} {
+			e := &Engine{cfg: Config{Weights: c.weights}, machine: c.machine, splits: []string{splitCPUTime}, domains: []energy.Domain{{Method: method}}, floors: make([]floor, 1)}
+			r := e.rangeOf(0, &domainStep{energy: 10, low: 10, high: 10, covers: time.Second}, 0)
+			if math.Abs(math.Log(r.Odds)-c.want) > 1e-9 || r.Brief != c.brief || r.Together != (method == energy.Estimated) {
+				t.Errorf("%+v, weighed by %+v, %s: %+v", c.machine, c.weights, method, r)
+			}
 		}
 	}
 }
