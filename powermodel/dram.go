@@ -4,13 +4,8 @@ package powermodel
 // parts of its power at full load. Memory is refreshed whether it is used or not, so its floor is more of it than a package's is: taken for half,
 // with all but nothing to all but everything as the range, as no table of measured servers tells memory apart.
 func DRAM() Model {
-	m := Model{
+	return inProportion(Model{
 		Key: "dram", How: "idle at half of the power at full load", Scope: "dram",
-		Idle: Range{Value: 0.5, Low: 0.1, High: 0.98}, Max: Range{Value: 1, Low: 1, High: 1}, CurveKey: "model_linear",
-	}
-	for i := range m.Curve {
-		m.Curve[i] = float64(i) / float64(len(m.Curve)-1)
-	}
-	m.CurveLow, m.CurveHigh = m.Curve, m.Curve
-	return m
+		Idle: Range{Value: 0.5, Low: 0.1, High: 0.98}, Max: Range{Value: 1, Low: 1, High: 1},
+	})
 }

@@ -96,17 +96,14 @@ func (s *session) reservations(cg host.Cgroups, cpus int) error {
 	}
 	s.closers = append(s.closers, r.Close)
 	var told string
-	var all []host.Reservation
+	var all []engine.Reservation
 	s.parts.Reserved = func(into []engine.Reservation) []engine.Reservation {
 		all, err = r.Read(all)
 		if err != nil && err.Error() != told { // what could be read counts
 			told = err.Error()
 			say("--idle %s: %v", attribution.Reservation, err)
 		}
-		for _, one := range all {
-			into = append(into, engine.Reservation(one))
-		}
-		return into
+		return append(into, all...)
 	}
 	s.reserved = r
 	return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/eco2-bpf/eco2-bpf/bpf"
 	"github.com/eco2-bpf/eco2-bpf/internal/energy"
+	"github.com/eco2-bpf/eco2-bpf/internal/host"
 )
 
 // Edge is the machine between two steps: all that is read there. Usages, Overflow, Tasks and Shares are of the step that ends here, the
@@ -30,14 +31,11 @@ type Edge struct {
 	Losses   bpf.Losses
 }
 
-// Reservation is the part of the machine that a cgroup has reserved for the processes that are in it, and not below it.
-type Reservation struct {
-	Cgroup uint64 // kernfs id
-	Parts  int64  // of ReservedAll
-}
+// Reservation is the part of the machine that a cgroup has reserved. What nobody has is idle.
+type Reservation = host.Reservation
 
-// ReservedAll is the whole machine. What of it nobody has reserved is idle.
-const ReservedAll = 1_000_000
+// ReservedAll is the whole machine.
+const ReservedAll = host.ReservedAll
 
 // Edges gives one Edge after another: of this machine as time goes by, or of a recording.
 type Edges interface {
@@ -59,7 +57,10 @@ type live struct {
 // Live gives edges of this machine, by the Collector, Source and Busy of parts.
 func Live(parts *Parts) Edges {
 	parts.clocks()
-	return &live{parts: parts, busy: make([]time.Duration, parts.Collector.CPUs()), interrupts: make([]time.Duration, parts.Collector.CPUs()), look: looks{domains: parts.Source.Domains(), dram: parts.DRAM}}
+	n := parts.Collector.CPUs()
+	return &live{
+		parts: parts, busy: make([]time.Duration, n), interrupts: make([]time.Duration, n), look: looks{domains: parts.Source.Domains(), dram: parts.DRAM},
+	}
 }
 
 func (l *live) CPUs() int                { return l.parts.Collector.CPUs() }
@@ -77,7 +78,8 @@ func (l *live) Next(e *Edge) error {
 	e.BusyGood = l.parts.Busy.Read(l.busy) == nil
 	e.Busy = append(e.Busy[:0], l.busy...)
 	e.Interrupts = e.Interrupts[:0]
-	if r := l.parts.Interrupts; r != nil && r.Interrupts(l.interrupts) == nil {
+	if r := l.parts.Interrupts; r != nil {
+		_ = r.Interrupts(l.interrupts) // what cannot be read now comes with a later step
 		e.Interrupts = append(e.Interrupts, l.interrupts...)
 	}
 	e.Looked = l.look.due(e.At, e.Looked)
