@@ -127,7 +127,7 @@ func TestReservationsPayForIdleEnergy(t *testing.T) {
 		cfg.By, cfg.Idle, cfg.IdleWatts = by, attribution.Reservation, map[string]units.Watts{"package-0": 10}
 		_, total, _ := watch(t, m, cfg, topo, func(p *Parts) {
 			p.Reserved = func(into []Reservation) []Reservation {
-				return append(into, Reservation{7, 500_000}, Reservation{8, 200_000}, Reservation{9, 0})
+				return append(into, Reservation{Cgroup: 7, Parts: 500_000}, Reservation{Cgroup: 8, Parts: 200_000}, Reservation{Cgroup: 9, Parts: 0})
 			}
 		})
 		got := map[string]float64{}
@@ -155,7 +155,7 @@ func TestAbsurdReservations(t *testing.T) {
 	cfg.Idle, cfg.IdleWatts = attribution.Reservation, map[string]units.Watts{"package-0": 10}
 	watch(t, m, cfg, topo, func(p *Parts) {
 		p.Reserved = func(into []Reservation) []Reservation {
-			return append(into, Reservation{7, math.MaxInt64}, Reservation{7, 500_000}, Reservation{9, -5}, Reservation{0, math.MaxInt64})
+			return append(into, Reservation{Cgroup: 7, Parts: math.MaxInt64}, Reservation{Cgroup: 7, Parts: 500_000}, Reservation{Cgroup: 9, Parts: -5}, Reservation{Cgroup: 0, Parts: math.MaxInt64})
 		}
 	})
 }
@@ -204,7 +204,7 @@ func TestExplanationsAddUp(t *testing.T) {
 	}
 	script[3].mark, script[3].span = "counter unreadable", 4*time.Second // three quarters of it are of before
 	reserve := func(p *Parts) {
-		p.Reserved = func(into []Reservation) []Reservation { return append(into, Reservation{7, 300_000}) }
+		p.Reserved = func(into []Reservation) []Reservation { return append(into, Reservation{Cgroup: 7, Parts: 300_000}) }
 	}
 	for p := range attribution.IdlePolicies {
 		policy := attribution.IdlePolicy(p)
@@ -392,7 +392,7 @@ func TestInterruptsAreBesideTheTasksCount(t *testing.T) {
 func TestNoReservedRowsUnasked(t *testing.T) {
 	m, cfg, topo := oneSocket(second{use: []bpf.Usage{use(1, 0, 500, "a")}, energy: []units.Microjoules{1e6}})
 	_, total, _ := watch(t, m, cfg, topo, func(p *Parts) {
-		p.Reserved = func(into []Reservation) []Reservation { return append(into, Reservation{7, 500_000}) }
+		p.Reserved = func(into []Reservation) []Reservation { return append(into, Reservation{Cgroup: 7, Parts: 500_000}) }
 	})
 	for _, r := range total.Rows {
 		if r.Kind == snapshot.Reserved {
