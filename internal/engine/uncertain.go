@@ -11,8 +11,8 @@ import (
 	"github.com/eco2-bpf/eco2-bpf/powermodel"
 )
 
-// How many times more than another a task may use for what it is weighed by. docs/attribution.md says where the figures are from; the
-// laboratory holds them against machines whose truth is known.
+// How many times more than another a task may use for what it is weighed by. docs/attribution.md lists the figures; the laboratory
+// holds them against machines whose truth is known.
 const (
 	// oddsWork: instructions differ. Of two tasks that keep like cores busy at one frequency, one uses up to twice as much as the other.
 	oddsWork = 2
